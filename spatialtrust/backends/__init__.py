@@ -1,0 +1,1 @@
+"""Models behind three protocols, resolved from reference strings."""

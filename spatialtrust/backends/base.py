@@ -1,0 +1,93 @@
+"""What a backend must do: three protocols, tables in and tables out.
+
+A backend is made from a reference string (``clip:openai/clip-vit-base-patch32``) by
+``registry.py``. Making one is cheap; weights load at the first call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from spatialtrust.tables import Answers, Claims, Detections
+
+    Pixels = NDArray[np.uint8]
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What all backends share.
+
+    Attributes
+    ----------
+    reference: the string that made it, written into every row as ``model``.
+    revision: pinned revision or content hash, written into the manifest; None where unknown.
+    needs_pixels: False for recorded backends, whose images need not exist.
+    """
+
+    @property
+    def reference(self) -> str: ...
+    @property
+    def revision(self) -> str | None: ...
+    @property
+    def needs_pixels(self) -> bool: ...
+
+
+@runtime_checkable
+class Detector(Backend, Protocol):
+    """Finds phrases in images."""
+
+    def detect(
+        self, images: Mapping[str, Pixels], phrases: Mapping[str, Sequence[str]]
+    ) -> Detections:
+        """Boxes for every phrase of every image.
+
+        Parameters
+        ----------
+        images: image_id to uint8 (H, W, 3) RGB, upright; empty arrays where ``needs_pixels`` is
+            False.
+        phrases: image_id to the phrases to look for.
+
+        Returns
+        -------
+        Detections in pixels; a phrase that is not there has one row with null corners and a status.
+        """
+        ...
+
+
+@runtime_checkable
+class Asker(Backend, Protocol):
+    """Answers claims about images."""
+
+    def ask(
+        self,
+        images: Mapping[str, Pixels],
+        claims: Claims,
+        *,
+        views: Sequence[str] = ("plain",),
+        forms: Sequence[str] = ("claim",),
+        prompts: Sequence[str] = ("default",),
+    ) -> Answers:
+        """One row per claim, view, form and prompt; rows that failed say why in ``status``."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Backend, Protocol):
+    """Embeds images and texts into one space; rows have unit length."""
+
+    @property
+    def logit_scale(self) -> float: ...
+
+    def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """Float32 (N, d), unit rows."""
+        ...
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Float32 (N, d), unit rows."""
+        ...

@@ -1,0 +1,32 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _shared(*parts: str) -> Path:
+    root = Path(os.environ.get("SPATIALTRUST_SHARED", ROOT.parent / "shared"))
+    folder = root.joinpath(*parts)
+    if not folder.is_dir():
+        pytest.skip(f"needs the developers' data folder {'/'.join(parts)}, which is not shipped")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Labelled data for development; not shipped."""
+    if given := os.environ.get("SPATIALTRUST_SHARED_DATA"):
+        return Path(given)
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Numbers from reference implementations; not shipped."""
+    return _shared("golden")
