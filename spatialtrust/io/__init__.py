@@ -1,0 +1,1 @@
+"""Reading and writing: claims, detections, images, tables, overlays."""

@@ -1,0 +1,243 @@
+"""Rows of JSON lines, CSV and Parquet as one Arrow table, whatever state the file is in.
+
+A clean file is read by Arrow; one that Arrow refuses is read again line by line, so that only the
+bad lines are lost. A truncated archive gives the rows before the break.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from spatialtrust.errors import FileError, RowError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+KINDS: Final = (".jsonl", ".csv", ".parquet")
+_TEXT_COLUMNS: Final = (
+    "claim_id", "image", "image_id", "caption", "text", "subject", "relation", "object", "answer",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """Rows as they stand in a file.
+
+    Attributes
+    ----------
+    table: the columns, types as found.
+    lines: (N,) line of each row in the file, from 1; row number where a file has no lines.
+    unreadable: (N,) rows that could not be read; their cells are null.
+    faults: what was wrong with them.
+    broken: why the file ends early; None where it was read whole.
+    source: file name for messages.
+    """
+
+    table: pa.Table
+    lines: NDArray[np.int64]
+    unreadable: NDArray[np.bool_]
+    faults: tuple[RowError, ...]
+    broken: FileError | None
+    source: str
+
+    @classmethod
+    def from_table(cls, table: pa.Table, source: str, first_line: int = 1) -> RawRows:
+        """Rows that are all readable."""
+        rows = table.num_rows
+        lines = np.arange(first_line, first_line + rows)
+        return cls(table, lines, np.zeros(rows, dtype=bool), (), None, source)
+
+
+def read_rows(path: str | Path) -> RawRows:
+    """Read ``.jsonl``, ``.csv`` (both also ``.gz``) or ``.parquet``.
+
+    Raises
+    ------
+    FileError: the file is missing, empty, not readable, of an unknown kind, or holds no row.
+    """
+    path = Path(path)
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    if kind not in KINDS:
+        raise FileError(path, f'is of kind "{kind}"', f"valid: {', '.join(KINDS)}, or .gz of text")
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise FileError(path, problem, "give a file of claims")
+    if kind == ".parquet":
+        rows = _read_parquet(path)
+    else:
+        content, broken = _content(path)
+        if not content.strip():
+            if broken is not None:
+                raise broken
+            raise FileError(path, "is empty", "give at least one claim")
+        source = str(path)
+        rows = (
+            _jsonl(content, source, broken) if kind == ".jsonl" else _csv(content, source, broken)
+        )
+    if not len(rows.table):
+        raise FileError(path, "holds no claims", "give at least one row")
+    if rows.unreadable.all():
+        first = rows.faults[0] if rows.faults else "no row could be read"
+        raise FileError(
+            path, f"has no readable row ({first})", "check the file's kind and encoding"
+        )
+    return rows
+
+
+def _read_parquet(path: Path) -> RawRows:
+    try:
+        return RawRows.from_table(pa.parquet.read_table(path), str(path))
+    except (pa.ArrowException, OSError) as error:
+        raise FileError(path, f"is not a readable Parquet file ({error})") from error
+
+
+def _content(path: Path) -> tuple[bytes, FileError | None]:
+    """The file's text, and why it ends early if it is a broken archive."""
+    try:
+        if not path.name.lower().endswith(".gz"):
+            return path.read_bytes(), None
+        pieces: list[bytes] = []
+        try:
+            with gzip.open(path) as stream:
+                while piece := stream.read(1 << 22):
+                    pieces.append(piece)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            whole_lines = b"".join(pieces).rpartition(b"\n")[0]
+            remedy = "the rows before the break were read; get the file again"
+            return whole_lines, FileError(path, f"is a truncated or damaged gzip ({error})", remedy)
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    return b"".join(pieces), None
+
+
+def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
+    lines = np.array(
+        [number for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+    )
+    fixed = pa.schema([(name, pa.string()) for name in _TEXT_COLUMNS])
+    try:
+        table = pa.json.read_json(
+            pa.BufferReader(content),
+            read_options=pa.json.ReadOptions(block_size=min(max(len(content), 1), 1 << 26)),
+            parse_options=pa.json.ParseOptions(explicit_schema=fixed),
+        )
+        if len(table) != len(lines):
+            raise pa.ArrowInvalid("an object spans several lines")
+    except pa.ArrowException:
+        return _assemble(_json_lines(content, source), source, broken)
+    absent = [
+        name
+        for name in _TEXT_COLUMNS
+        if table[name].null_count == len(table) and f'"{name}"'.encode() not in content
+    ]
+    return RawRows(
+        table.drop_columns(absent), lines, np.zeros(len(lines), dtype=bool), (), broken, source
+    )
+
+
+def _csv(content: bytes, source: str, broken: FileError | None) -> RawRows:
+    convert = pa.csv.ConvertOptions(
+        column_types={
+            **dict.fromkeys((*_TEXT_COLUMNS, "subject_box", "object_box"), pa.string()),
+            "p_yes": pa.string(),
+            "label": pa.string(),
+        },
+        strings_can_be_null=True,
+    )
+    try:
+        table = pa.csv.read_csv(pa.BufferReader(content), convert_options=convert)
+    except pa.ArrowException:
+        return _assemble(_csv_lines(content, source), source, broken)
+    if content.count(b"\n") not in (len(table), len(table) + 1):  # blank or multi-line cells
+        return _assemble(_csv_lines(content, source), source, broken)
+    rows = RawRows.from_table(table, source, first_line=2)
+    return RawRows(rows.table, rows.lines, rows.unreadable, (), broken, source)
+
+
+def _json_lines(content: bytes, source: str) -> Iterator[tuple[int, Mapping[str, Any] | RowError]]:
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except UnicodeDecodeError as error:
+            yield number, RowError(source, number, "row", f"is not UTF-8 ({error.reason})")
+        except ValueError as error:
+            yield number, RowError(source, number, "row", f"is not JSON ({error})")
+        else:
+            if isinstance(row, dict):
+                yield number, row
+            else:
+                kind = type(row).__name__
+                yield number, RowError(source, number, "row", f"is a {kind}, not an object")
+
+
+def _csv_lines(content: bytes, source: str) -> Iterator[tuple[int, Mapping[str, Any] | RowError]]:
+    text = content.decode("utf-8-sig", errors="surrogateescape")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=False)
+    header = next(reader, [])
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield reader.line_num, RowError(source, reader.line_num, "row", f"is not CSV ({error})")
+            continue
+        if cells is None:
+            return
+        if not cells:
+            continue
+        number = reader.line_num
+        if len(cells) != len(header):
+            problem = f"has {len(cells)} cells, the header has {len(header)}"
+            yield number, RowError(source, number, "row", problem, "quote cells that hold commas")
+        elif any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell):
+            yield number, RowError(source, number, "row", "is not UTF-8", "save the file as UTF-8")
+        else:
+            filled = (cell or None for cell in cells)
+            yield number, dict(zip(header, filled, strict=True))
+
+
+def _assemble(
+    rows: Iterable[tuple[int, Mapping[str, Any] | RowError]],
+    source: str,
+    broken: FileError | None,
+) -> RawRows:
+    """Columns from rows that may disagree about their types; disagreeing columns become text."""
+    listed = list(rows)
+    names: dict[str, None] = {}
+    for _, row in listed:
+        if not isinstance(row, RowError):
+            names.update(dict.fromkeys(map(str, row)))
+    readable = [{} if isinstance(row, RowError) else row for _, row in listed]
+    columns = {name: _column([row.get(name) for row in readable]) for name in names}
+    return RawRows(
+        pa.table(columns),
+        np.array([number for number, _ in listed], dtype=np.int64),
+        np.array([isinstance(row, RowError) for _, row in listed], dtype=bool),
+        tuple(row for _, row in listed if isinstance(row, RowError)),
+        broken,
+        source,
+    )
+
+
+def _column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        as_text = (v if v is None or isinstance(v, str) else json.dumps(v) for v in values)
+        return pa.array(list(as_text), pa.string())
