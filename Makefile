@@ -1,0 +1,51 @@
+# Every target creates what it needs; only python3.11 (or newer) and make have to be there.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
+# One thread a process: tiny models on contended threads are hundreds of times slower.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+export RAY_USAGE_STATS_ENABLED ?= 0
+# uv does not read pip's setting of a local wheel folder by itself.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: setup demo test test-slow check bench docs clean
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt overrides.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "uv>=0.5"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
+		--overrides overrides.txt xgboost-cpu -e ".[hf,ray,ros,report,dev]"
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/spatialtrust demo --out out/demo
+
+test: $(STAMP)
+	$(PYTEST) -m "not slow" -n 2 --dist loadfile
+	$(MAKE) --no-print-directory check
+
+test-slow: $(STAMP)
+	$(PYTEST) -m slow
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(PYTEST) -q --doctest-modules spatialtrust -n 2
+
+bench: $(STAMP)
+	for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+docs: $(STAMP)
+	$(PYTEST) -q tests/test_docs.py
+
+clean:
+	rm -rf $(VENV) out build dist
