@@ -1,0 +1,164 @@
+"""What fitted failure predictors share: parameters, fitted state, one file, declared labels."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from spatialtrust.errors import FileError, InputError, MissingDependencyError, NotFittedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Tensors = dict[str, NDArray[Any]]
+
+FORMAT = 1
+"""Version of the file layout; files of another version are refused."""
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """The labels a fitted method has seen, so that comparisons can be read fairly.
+
+    >>> str(LabelledData("calibration", 300))
+    '300 labelled images (calibration)'
+    >>> str(LabelledData("none", 0))
+    'no labels'
+    """
+
+    split: str
+    rows: int
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return "no labels"
+        return f"{self.rows} labelled images ({self.split})"
+
+
+@dataclass
+class FailurePredictor:
+    """A method with parameters (its dataclass fields), fitted tensors and fitted facts.
+
+    Fitted state is of two kinds, ``tensors_`` (arrays) and ``facts_`` (numbers and strings); both
+    travel in one safetensors file whose header carries the parameters and facts as JSON. Nothing
+    is pickled, so a file from a stranger can be loaded.
+    """
+
+    labelled_split: ClassVar[str]
+    """Which split its labels come from: none, calibration, few-shot, train or pairs."""
+
+    def __post_init__(self) -> None:
+        self.tensors_: Tensors = {}
+        self.facts_: dict[str, Any] = {}
+
+    @property
+    def labelled_data(self) -> LabelledData:
+        """The labelled images `fit` has used."""
+        return LabelledData(self.labelled_split, int(self._fitted()["labelled_rows"]))
+
+    def save(self, path: str | Path) -> Path:
+        """Write parameters and fitted state to one ``.safetensors`` file, atomically.
+
+        Raises: NotFittedError before `fit`; FileError where the file cannot be written.
+        """
+        facts = self._fitted()
+        header = {
+            "format": FORMAT,
+            "method": type(self).__name__,
+            "parameters": asdict(self),
+            "facts": facts,
+        }
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        numpy_io = _safetensors()
+        tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors_.items()}
+        data = numpy_io.save(tensors, metadata={"spatialtrust": json.dumps(header)})
+        try:
+            partial.write_bytes(data)
+            partial.replace(path)
+        except OSError as error:
+            raise FileError(path, f"cannot be written ({error.strerror})") from error
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; `FailurePredictor.load` reads any method's file.
+
+        Raises: FileError for a file that is missing, truncated, foreign, of another format
+        version, or of another method.
+        """
+        header, tensors = _read(Path(path))
+        kinds = {kind.__name__: kind for kind in _subclasses(FailurePredictor)}
+        kind = kinds.get(header["method"])
+        if kind is None or not issubclass(kind, cls):
+            raise FileError(path, f"holds {header['method']}, not {cls.__name__}")
+        predictor = kind(**header["parameters"])
+        predictor.tensors_, predictor.facts_ = tensors, header["facts"]
+        return predictor
+
+    def bind(self, embedding_model: str) -> Self:
+        """Remember which model's embeddings this was fitted on; `expect_model` then insists."""
+        self._fitted()["embedding_model"] = embedding_model
+        return self
+
+    def expect_model(self, embedding_model: str) -> None:
+        """Refuse embeddings of another model than the one given to `bind`.
+
+        Raises: InputError naming both models.
+        """
+        known = self._fitted().get("embedding_model")
+        if known is not None and known != embedding_model:
+            raise InputError(
+                f"{type(self).__name__} was fitted on embeddings of {known}, and these are of "
+                f"{embedding_model}; embed with the former, or fit again"
+            )
+
+    def _fitted(self) -> dict[str, Any]:
+        if not self.facts_:
+            name = type(self).__name__
+            raise NotFittedError(f"{name} is not fitted yet; call fit(...) or {name}.load(path)")
+        return self.facts_
+
+    def _store(self, tensors: Mapping[str, NDArray[Any]], **facts: Any) -> Self:
+        self.tensors_, self.facts_ = dict(tensors), facts
+        return self
+
+
+def _subclasses(kind: type[FailurePredictor]) -> set[type[FailurePredictor]]:
+    below = set(kind.__subclasses__())
+    return below.union(*(_subclasses(one) for one in below)) if below else below
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy as numpy_io
+    except ImportError as error:
+        raise MissingDependencyError("safetensors", "hf", "saving failure predictors") from error
+    return numpy_io
+
+
+def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
+    """Header and tensors of a file, checked before anything is made of them."""
+    _safetensors()
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise FileError(path, f"cannot be read ({error})", "give a saved predictor") from error
+    try:
+        header = json.loads(metadata["spatialtrust"])
+        version = header["format"]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise FileError(path, "is no saved predictor", "give what save() wrote") from error
+    if version != FORMAT:
+        raise FileError(path, f"has format {version}; this package reads {FORMAT}", "fit again")
+    return header, tensors

@@ -1,0 +1,137 @@
+"""What every failure predictor asks of its inputs, said once.
+
+Arrays keep float32 or float64; anything else is converted. Errors name the array, the row and what
+to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spatialtrust.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.floating[Any]]
+    Scores = NDArray[np.float64]
+    Labels = NDArray[np.int64]
+
+BLOCK_BYTES = 1 << 25
+"""Working memory of one block of rows: small enough for the cache, large enough for BLAS."""
+
+
+def blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Slices of rows whose float64 form takes about ``BLOCK_BYTES``.
+
+    >>> [(part.start, part.stop) for part in blocks(5, BLOCK_BYTES // 16)]
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    step = max(1, BLOCK_BYTES // (8 * max(1, columns)))
+    for start in range(0, rows, step):
+        yield slice(start, min(rows, start + step))
+
+
+def as_floats(values: ArrayLike, name: str) -> Floats:
+    """A finite float32 or float64 array (N, M), or an error naming the first bad row."""
+    array = np.asarray(values)
+    if array.dtype not in (np.float32, np.float64):
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{name}: holds {array.dtype}, not numbers; give a float array (N, M)")
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if array.ndim != 2:
+        raise InputError(f"{name}: has shape {array.shape}; give two dimensions (rows, columns)")
+    for part in blocks(*array.shape):
+        bad = ~np.isfinite(array[part]).all(axis=1)
+        if bad.any():
+            row = part.start + int(np.argmax(bad))
+            value = array[row][~np.isfinite(array[row])][0]
+            raise InputError(
+                f"{name}: row {row} holds {value}; every value must be finite: drop the row, or "
+                "recompute it in float32 (half precision overflows)"
+            )
+    return array
+
+
+def as_logits(logits: ArrayLike) -> Floats:
+    """Logits (N, K) of at least two classes."""
+    array = as_floats(logits, "logits")
+    if array.shape[1] < 2:
+        raise InputError(
+            f"logits: have {array.shape[1]} class; a choice needs at least two classes"
+        )
+    return array
+
+
+def as_labels(labels: ArrayLike, rows: int, classes: int) -> Labels:
+    """Class indices (N,) in [0, K)."""
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iub" or array.ndim != 1:
+        raise InputError(
+            f"labels: have dtype {array.dtype} and shape {array.shape}; give whole numbers (N,), "
+            "one class index per image"
+        )
+    if len(array) != rows:
+        raise InputError(f"labels: {len(array)} of them for {rows} images; give one per image")
+    bad = (array < 0) | (array >= classes)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(
+            f"labels: row {row} is {array[row]}; with {classes} classes valid labels are "
+            f"0 to {classes - 1}"
+        )
+    return array.astype(np.int64)
+
+
+def unit_rows(values: ArrayLike, name: str, dimension: int | None = None) -> Floats:
+    """Rows scaled to unit length; rows without a direction, or of another model, are refused."""
+    array = as_floats(values, name)
+    expect_dimension(array, name, dimension)
+    length = np.linalg.norm(array, axis=1, keepdims=True)
+    if not length.all():
+        raise InputError(
+            f"{name}: row {int(np.argmin(length))} is all zeros, so it has no direction; embed the "
+            "image or text again"
+        )
+    return np.asarray(array / length)
+
+
+def expect_dimension(array: Floats, name: str, dimension: int | None) -> None:
+    """Refuse arrays that cannot come from the model that was fitted."""
+    if dimension is not None and array.shape[1] != dimension:
+        raise InputError(
+            f"{name}: have {array.shape[1]} columns where {dimension} are expected; embeddings of "
+            "another model do not fit: embed them with the model used for fitting"
+        )
+
+
+def expect_rows(array: Floats, name: str, rows: int) -> None:
+    """Refuse two arrays that do not speak of the same images."""
+    if len(array) != rows:
+        raise InputError(f"{name}: {len(array)} rows for {rows} images; give one row per image")
+
+
+def expect_positive(value: float, name: str) -> None:
+    """Refuse temperatures and scales that are not positive numbers."""
+    if not (np.isfinite(value) and value > 0):
+        raise InputError(f"{name} is {value}; give a positive finite number")
+
+
+def expect_choice(value: str, name: str, valid: tuple[str, ...]) -> None:
+    """Refuse a name that is not one of a few."""
+    if value not in valid:
+        raise InputError(f'{name} is "{value}"; valid: {", ".join(valid)}')
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Scores:
+    """Softmax by row in float64, safe for any finite logits."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    shifted /= temperature
+    np.exp(shifted, out=shifted)
+    shifted /= shifted.sum(axis=1, keepdims=True)
+    return shifted
