@@ -22,8 +22,10 @@ _ARTICLE: Final = r"(?:(?:the|a|an|this|that|my|your|some|one) )?"
 _ARTICLE_ALONE: Final = r"(?i)^(?:the|a|an|this|that|my|your|some|one)$"
 _NEGATED: Final = r"(?i)(?:\bnot|n't|\bnever)$"
 _COPULA: Final = r"(?:is|are|was|were|'s|appears|seems|sits|stands|lies|rests)"
-_VERBS: Final = ("contains", "has as a part", "consists of", "touches", "surrounds", "encloses",
-                 "holds", "has a part", "is made of", "is made up of")  # fmt: skip
+_VERBS: Final = (
+    "contains", "has as a part", "consists of", "touches", "surrounds", "encloses", "holds",
+    "has a part",
+)  # fmt: skip
 _ANSWERS: Final = {
     "yes": r"^\W*(?:yes|yeah|yep|true|correct|y|1)\b",
     "no": r"^\W*(?:no|nope|not|false|incorrect|wrong|n|0)\b",

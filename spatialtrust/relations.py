@@ -211,7 +211,7 @@ _TABLE: Final = (
     _plain("part", "part of", "has as a part", None, "a part of"),
     _plain("part", "has as a part", "part of", None, "has a part", "has",
            predicate="has as a part"),
-    _plain("part", "consists of", "part of", None, "is made of", "made up of", "is made up of",
+    _plain("part", "consists of", "part of", None, "made of", "made up of",
            predicate="consists of"),
     # orientation: boxes carry no direction of gaze
     _plain("orientation", "facing", None, "facing away from", "looking at", "oriented toward",

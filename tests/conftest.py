@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Speed is measured in benchmarks/, never in tests; examples are the same on every run.
+settings.register_profile("spatialtrust", deadline=None, derandomize=True)
+settings.load_profile("spatialtrust")
 
 ROOT = Path(__file__).resolve().parents[1]
 

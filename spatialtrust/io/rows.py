@@ -7,7 +7,6 @@ bad lines are lost. A truncated archive gives the rows before the break.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import zlib
@@ -89,7 +88,7 @@ def read_rows(path: str | Path) -> RawRows:
         rows = (
             _jsonl(content, source, broken) if kind == ".jsonl" else _csv(content, source, broken)
         )
-    if not len(rows.table):
+    if not len(rows.lines):
         raise FileError(path, "holds no claims", "give at least one row")
     if rows.unreadable.all():
         first = rows.faults[0] if rows.faults else "no row could be read"
@@ -109,19 +108,23 @@ def _read_parquet(path: Path) -> RawRows:
 def _content(path: Path) -> tuple[bytes, FileError | None]:
     """The file's text, and why it ends early if it is a broken archive."""
     try:
-        if not path.name.lower().endswith(".gz"):
-            return path.read_bytes(), None
-        pieces: list[bytes] = []
-        try:
-            with gzip.open(path) as stream:
-                while piece := stream.read(1 << 22):
-                    pieces.append(piece)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            whole_lines = b"".join(pieces).rpartition(b"\n")[0]
-            remedy = "the rows before the break were read; get the file again"
-            return whole_lines, FileError(path, f"is a truncated or damaged gzip ({error})", remedy)
+        content = path.read_bytes()
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    if not path.name.lower().endswith(".gz"):
+        return content, None
+    pieces: list[bytes] = []
+    try:
+        while content:  # an archive may have several members
+            member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            pieces.append(member.decompress(content))
+            if not member.eof:
+                raise zlib.error("it ends before its end mark")
+            content = member.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        whole_lines = b"".join(pieces).rpartition(b"\n")[0]
+        remedy = "the rows before the break were read; get the file again"
+        return whole_lines, FileError(path, f"is a truncated or damaged gzip ({error})", remedy)
     return b"".join(pieces), None
 
 
@@ -131,6 +134,7 @@ def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
     )
     fixed = pa.schema([(name, pa.string()) for name in _TEXT_COLUMNS])
     try:
+        content.decode()  # Arrow does not check the encoding
         table = pa.json.read_json(
             pa.BufferReader(content),
             read_options=pa.json.ReadOptions(block_size=min(max(len(content), 1), 1 << 26)),
@@ -138,7 +142,7 @@ def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
         )
         if len(table) != len(lines):
             raise pa.ArrowInvalid("an object spans several lines")
-    except pa.ArrowException:
+    except (pa.ArrowException, UnicodeDecodeError):
         return _assemble(_json_lines(content, source), source, broken)
     absent = [
         name

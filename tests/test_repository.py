@@ -1,0 +1,88 @@
+"""The files that say what to install agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+REQUIRED = {
+    "transformers", "torch", "groundingdino-py", "xgboost", "shapely", "networkx", "opencv-python",
+    "salesforce-lavis",
+}  # fmt: skip
+
+
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]  # type: ignore[no-any-return]
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in requirements}
+
+
+def _pip_section(file: str) -> list[str]:
+    dependencies = yaml.safe_load((ROOT / file).read_text())["dependencies"]
+    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
+
+
+def test_every_required_package_has_its_place() -> None:
+    project = _project()
+    declared = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
+    assert REQUIRED <= _names(declared)
+
+
+def test_the_conda_environment_repeats_the_projects_own_requirements() -> None:
+    project = _project()
+    extras = project["optional-dependencies"]
+    expected = {*project["dependencies"], *extras["hf"], *extras["groundingdino"]}
+    assert set(_pip_section("environment.yml")) == expected
+
+
+def test_constraints_pin_everything_that_setup_installs() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {line.split("==")[0].lower() for line in lines if "==" in line}
+    project = _project()
+    extras = project["optional-dependencies"]
+    wanted = _names(project["dependencies"])
+    for extra in ("hf", "ray", "ros", "report", "dev"):
+        wanted |= _names(extras[extra])
+    wanted -= {"spatialtrust", "xgboost"}
+    assert wanted | {"xgboost-cpu"} <= pins
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "xgboost", "sklearn", "scipy", "cv2", "ray", "matplotlib",
+             "networkx", "pandas", "rosbags")  # fmt: skip
+    code = (
+        "import sys, spatialtrust, spatialtrust.cli\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize("target", ["setup", "demo", "test", "test-slow", "check", "bench", "docs"])
+def test_the_makefile_has_the_promised_targets(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_nothing_in_the_repository_names_an_absolute_path() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    pattern = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/")
+    found = []
+    for name in tracked:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".yml", ".txt", ".json", ".ipynb", ".cfg"}:
+            found += [name] if pattern.search(path.read_text(encoding="utf-8")) else []
+    assert found == []
