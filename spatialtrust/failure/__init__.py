@@ -1,12 +1,51 @@
-"""Can this classification be trusted? Scores for CLIP-like models, higher = safer."""
+"""Whether a classification can be trusted: scores for CLIP-like models, higher = safer.
 
+Functions on logits need no labels; classes learn from some (`labelled_data` says which) and share
+``fit``, ``score``, ``save`` and ``load``. The learned ones import torch when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from spatialtrust.errors import MissingDependencyError
+from spatialtrust.failure.base import FailurePredictor, LabelledData
 from spatialtrust.failure.bayesvlm import BayesVLM
 from spatialtrust.failure.confidence import doctor, energy, entropy, max_cosine, max_logit, mcm
 from spatialtrust.failure.relu import RelU
 from spatialtrust.failure.temperature import TemperatureScaling
 from spatialtrust.failure.trustvlm import TrustVLM
 
+if TYPE_CHECKING:
+    from spatialtrust.failure.confidnet import ConfidNet
+    from spatialtrust.failure.vilu import LVU, ViLU
+
+_LEARNED = {"ConfidNet": "confidnet", "LVU": "vilu", "ViLU": "vilu"}
+
 __all__ = [
-    "BayesVLM", "RelU", "TemperatureScaling", "TrustVLM", "doctor", "energy", "entropy",
-    "max_cosine", "max_logit", "mcm",
+    "LVU",
+    "BayesVLM",
+    "ConfidNet",
+    "FailurePredictor",
+    "LabelledData",
+    "RelU",
+    "TemperatureScaling",
+    "TrustVLM",
+    "ViLU",
+    "doctor",
+    "energy",
+    "entropy",
+    "max_cosine",
+    "max_logit",
+    "mcm",
 ]
+
+
+def __getattr__(name: str) -> type[FailurePredictor]:
+    if name not in _LEARNED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_LEARNED[name]}")
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(str(error.name), "hf", name) from error
+    kind: type[FailurePredictor] = getattr(module, name)
+    return kind

@@ -121,6 +121,16 @@ def expect_positive(value: float, name: str) -> None:
         raise InputError(f"{name} is {value}; give a positive finite number")
 
 
+def expect_both_outcomes(correct: NDArray[np.bool_], split: str) -> None:
+    """Refuse splits that hold no errors, or nothing but errors: there is nothing to contrast."""
+    for missing, kind in ((bool(correct.all()), "wrong"), (not correct.any(), "right")):
+        if missing:
+            raise InputError(
+                f"{split}: no prediction is {kind}, so there is nothing to learn from; give a "
+                "larger or harder split"
+            )
+
+
 def expect_choice(value: str, name: str, valid: tuple[str, ...]) -> None:
     """Refuse a name that is not one of a few."""
     if value not in valid:

@@ -13,6 +13,7 @@ from spatialtrust.failure.checks import (
     as_labels,
     as_logits,
     blocks,
+    expect_both_outcomes,
     expect_dimension,
     expect_positive,
     softmax,
@@ -67,12 +68,7 @@ class RelU(FailurePredictor):
         z = as_logits(logits)
         y = as_labels(labels, *z.shape)
         wrong = z.argmax(axis=1) != y
-        for missing, kind in ((not wrong.any(), "wrong"), (wrong.all(), "right")):
-            if missing:
-                raise InputError(
-                    f"calibration split: no prediction is {kind}, so Rel-U has nothing to learn "
-                    "from; give a larger or harder split"
-                )
+        expect_both_outcomes(~wrong, "calibration split")
         distance = self.balance * self._mean_outer(z[wrong])
         distance -= (1 - self.balance) * self._mean_outer(z[~wrong])
         np.fill_diagonal(distance, 0.0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 from spatialtrust.failure import (
     BayesVLM,
@@ -20,6 +21,15 @@ from spatialtrust.failure import (
     mcm,
 )
 from spatialtrust.failure.bayesvlm import Curvature, infonce_curvature, prior_precision
+from spatialtrust.failure.heads import ViLUHead, ZeroShot
+from spatialtrust.failure.training import (
+    Plan,
+    confidence_loss,
+    error_weight,
+    make_optimiser,
+    make_schedule,
+    step,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,3 +224,169 @@ def test_released_prior_precision_equals_the_released_optimiser(
     assert prior_precision(side, 10.0, "released") == pytest.approx(
         float(toy["lambda_opt_1000steps"]), rel=1e-5
     )
+
+
+PLAN = Plan("sgd", 0.01, 20, 50, 0.0, 0, 0, momentum=0.9, weight_decay=5e-4, warm_up=True)
+
+
+class Toy:
+    """The small ViLU head of the reference run, on the reference inputs, in float64."""
+
+    def __init__(self, vectors: Vectors, inputs: Vectors) -> None:
+        self.vectors = vectors
+        self.head = ViLUHead(
+            64,
+            (32, 16, 8),
+            attention="released",
+            predicted=True,
+            learned=True,
+            freeze_steps=3,
+            logit_scale=100.0,
+        ).double()
+        self.images, self.texts = torch.tensor(inputs["v"]), torch.tensor(inputs["t"])
+        self.known = ZeroShot.of_classes(
+            self.images, self.texts, torch.tensor(inputs["labels"]), 100.0, self.head, rows=64
+        )
+        self.give("init_")
+
+    def give(self, prefix: str, **others: Any) -> None:
+        """Weights under the reference's names."""
+        names = {"in_proj_v": "projections.v", "in_proj_t": "projections.t"}
+        state = {"steps": torch.tensor(int(self.vectors[f"{prefix}iteration_count"]))}
+        for key, array in self.vectors.items():
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and name.endswith(("weight", "bias")):
+                for old, new in names.items():
+                    name = name.replace(old, new)
+                state[name] = torch.tensor(others.get(name, array))
+        self.head.load_state_dict(state)
+
+    def unfreeze(self) -> None:
+        weights = {"projections.v.weight": self.vectors["Wv"]}
+        self.give("init_", **weights, **{"projections.t.weight": self.vectors["Wt"]})
+        self.head.steps.fill_(1000)
+
+
+@pytest.fixture
+def toy(golden: Path, inputs: Vectors) -> Toy:
+    return Toy(_load(golden, "g08_vilu_model.npz"), inputs)
+
+
+def test_vilu_with_identity_projections_equals_the_released_code(toy: Toy) -> None:
+    with torch.no_grad():
+        attended = toy.head.attend(toy.images, toy.texts)
+        output = toy.head(toy.images, toy.texts, toy.known.chosen)
+        shortcut = toy.head(toy.images, toy.texts, toy.known.chosen, toy.known.attended)
+    np.testing.assert_allclose(attended, toy.vectors["xattn_frozen_identity"], **SCORES)
+    np.testing.assert_allclose(toy.known.attended, attended, **SCORES)
+    np.testing.assert_allclose(output, toy.vectors["out_frozen_identity"], **SCORES)
+    np.testing.assert_allclose(shortcut, output, **SCORES)
+
+
+def test_vilu_with_learned_projections_equals_the_released_code(toy: Toy) -> None:
+    toy.unfreeze()
+    with torch.no_grad():
+        attended = toy.head.attend(toy.images, toy.texts)
+        # Attended texts from before no longer hold, so the head must not use them.
+        output = toy.head(toy.images, toy.texts, toy.known.chosen, toy.known.attended)
+    np.testing.assert_allclose(attended, toy.vectors["xattn_unfrozen"], **SCORES)
+    np.testing.assert_allclose(output, toy.vectors["out_unfrozen"], **SCORES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "weighting", "key"),
+    [
+        ("bce", "none", "bce_static"),
+        ("bce", "batch", "bce_adaptative"),
+        ("mse", "none", "mse_tcp_sigmoid_static"),
+        ("mse", "batch", "mse_tcp_sigmoid_adaptative"),
+    ],
+)
+def test_vilu_losses_equal_the_released_code(toy: Toy, kind: Any, weighting: str, key: str) -> None:
+    output = torch.tensor(toy.vectors["out_unfrozen"])
+    correct = toy.known.correct
+    weight = error_weight(correct) if weighting == "batch" else 1.0
+    loss = confidence_loss(output, correct, toy.known.p_true, kind=kind, wrong_weight=weight)
+    assert float(loss) == pytest.approx(float(toy.vectors[key]), rel=1e-6)
+    # The reference takes the batch's accuracy in float32.
+    assert float(error_weight(correct)) == pytest.approx(
+        float(toy.vectors["adaptive_weight"]), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(("right", "key"), [(True, "allcorrect"), (False, "allwrong")])
+def test_vilu_loss_of_a_uniform_batch_equals_the_released_code(
+    toy: Toy, right: bool, key: str
+) -> None:
+    output = torch.tensor(toy.vectors["out_unfrozen"])
+    correct = torch.full((400,), right)
+    loss = confidence_loss(
+        output, correct, toy.known.p_true, kind="bce", wrong_weight=error_weight(correct)
+    )
+    assert float(loss) == pytest.approx(float(toy.vectors[f"bce_adapt_{key}"]), rel=1e-6)
+
+
+def test_vilu_on_captions_equals_the_released_code(toy: Toy) -> None:
+    toy.unfreeze()
+    images, captions = toy.images[:64], torch.tensor(toy.vectors["caption_t"])
+    known = ZeroShot.of_captions(images, captions, 100.0)
+    with torch.no_grad():
+        output = toy.head(images, captions, known.chosen)
+    np.testing.assert_allclose(output, toy.vectors["caption_out_unfrozen"], **SCORES)
+    np.testing.assert_array_equal(known.correct, toy.vectors["caption_correct"].astype(bool))
+    loss = confidence_loss(
+        output, known.correct, known.p_true, kind="bce", wrong_weight=error_weight(known.correct)
+    )
+    assert float(loss) == pytest.approx(float(toy.vectors["caption_bce_adapt"]), rel=1e-6)
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+def test_vilu_training_equals_the_released_code(toy: Toy, shortcut: bool) -> None:
+    """Eight steps over the thaw of the projections, with and without cached attended texts."""
+    optimiser = make_optimiser(toy.head, PLAN)
+    losses = []
+    for start in range(0, 400, 50):
+        rows = slice(start, start + 50)
+        toy.head.count_step()
+        attended = toy.known.attended[rows] if shortcut else None  # type: ignore[index]
+        output = toy.head(toy.images[rows], toy.texts, toy.known.chosen[rows], attended)
+        correct = toy.known.correct[rows]
+        loss = confidence_loss(
+            output, correct, toy.known.p_true[rows], kind="bce", wrong_weight=error_weight(correct)
+        )
+        losses.append(loss.item())
+        step(toy.head, optimiser, loss)
+    np.testing.assert_allclose(losses, toy.vectors["train_losses"], rtol=1e-6)
+    trained = {name: tensor.clone() for name, tensor in toy.head.state_dict().items()}
+    toy.give("trained_")
+    for name, expected in toy.head.state_dict().items():
+        np.testing.assert_allclose(trained[name], expected, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_vilu_learning_rates_equal_the_released_code(toy: Toy) -> None:
+    optimiser = make_optimiser(toy.head, PLAN)
+    schedule = make_schedule(optimiser, PLAN)
+    rates = []
+    for _ in range(PLAN.epochs):
+        rates.append(schedule.get_last_lr()[0])
+        optimiser.step()
+        schedule.step()
+    np.testing.assert_allclose(rates, toy.vectors["lr_schedule_T20_base0.01"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("attention", ["none", "released"])
+@pytest.mark.parametrize("predicted", [False, True])
+def test_vilu_input_widths_equal_the_released_code(
+    toy: Toy, attention: Any, predicted: bool
+) -> None:
+    head = ViLUHead(
+        64,
+        (8,),
+        attention=attention,
+        predicted=predicted,
+        learned=False,
+        freeze_steps=0,
+        logit_scale=100.0,
+    )
+    key = f"indim_attn{int(attention != 'none')}_pred{int(predicted)}"
+    assert head.mlp[0].in_features == int(toy.vectors[key])
