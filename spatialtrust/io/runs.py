@@ -1,0 +1,170 @@
+"""A run folder: a table per stage in part files, one manifest, one process at a time.
+
+::
+
+    RUN/
+      manifest.json           package and schema version, and per table the settings that made it
+      images/<part>.parquet   one row per image
+      detections/<part>.parquet ... verdicts/<part>.parquet
+      graphs/ overlays/       what people open
+
+A part holds whole images and has one name in all tables, so a table's part is made from the same
+part of the tables before it and from nothing else. A part that exists is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from spatialtrust import __version__, schema
+from spatialtrust.errors import FileError, InputError, SchemaVersionError
+from spatialtrust.io.parquet import UNFINISHED, read_table, write_table, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+MANIFEST: Final = "manifest.json"
+LOCK: Final = ".lock"
+
+
+class RunFolder:
+    """One run's tables, held by one process while it is open.
+
+    Parameters
+    ----------
+    path: the folder; made where it is missing.
+
+    Raises
+    ------
+    FileError: another process uses the folder, or it cannot be written.
+    SchemaVersionError: another version of this package made it.
+
+    >>> import tempfile, pyarrow as pa
+    >>> with tempfile.TemporaryDirectory() as folder, RunFolder(folder) as run:
+    ...     run.write("images", "00000000", pa.table({"image_id": ["a.jpg"]}))
+    ...     run.parts("images")
+    ['00000000']
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock: int | None = None
+        self.manifest: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._lock = self._acquire()
+        try:
+            self.manifest = self._read_manifest()
+            for left in self.path.glob(f"*/.*{UNFINISHED}"):
+                left.unlink()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes have the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def parts(self, table: str) -> list[str]:
+        """Names of a table's parts, sorted."""
+        return sorted(file.stem for file in (self.path / table).glob("[!.]*.parquet"))
+
+    def read(self, table: str, part: str) -> pa.Table:
+        """One part of a table."""
+        return read_table(self.path / table / f"{part}.parquet")
+
+    def write(self, table: str, part: str, rows: pa.Table) -> None:
+        """Write one part of a table, atomically."""
+        write_table(rows, self.path / table / f"{part}.parquet")
+
+    def drop(self, table: str) -> None:
+        """Remove all parts of a table."""
+        for file in (self.path / table).glob("[!.]*.parquet"):
+            file.unlink()
+
+    def settings(self, table: str) -> Any:
+        """What the manifest says a table was made with; None for a table not begun."""
+        return self.manifest["tables"].get(table)
+
+    def record(self, tables: Mapping[str, Any], **facts: Any) -> None:
+        """Write what tables are made with, and other facts of the run, into the manifest."""
+        self.manifest["tables"] |= tables
+        self.manifest |= facts
+        text = json.dumps(self.manifest, indent=2, sort_keys=True, ensure_ascii=False)
+        write_text(text + "\n", self.path / MANIFEST)
+
+    def require(self, tables: Sequence[str]) -> None:
+        """Check that earlier stages have been run here.
+
+        Raises
+        ------
+        InputError: a table has not been begun, naming the command that makes it.
+        """
+        missing = [name for name in tables if self.settings(name) is None]
+        if missing:
+            begun = ", ".join(sorted(self.manifest["tables"])) or "none"
+            raise InputError(
+                f"{self.path}: has no table {', '.join(missing)} yet (tables here: {begun}); "
+                "run the stage that writes it first (detect claims ask gather fuse decide link)"
+            )
+
+    def _acquire(self) -> int:
+        """Take the folder's lock; the system lets go of it when the process dies, however."""
+        import fcntl
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise FileError(
+                self.path,
+                f"cannot be used as a run folder ({error.strerror})",
+                "give a folder you may write to",
+            ) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise FileError(
+                self.path,
+                "is in use by another process",
+                "wait until that has ended, or give another --out",
+            ) from error
+        return handle
+
+    def _read_manifest(self) -> dict[str, Any]:
+        file = self.path / MANIFEST
+        fresh = {"package": __version__, "schema": schema.VERSION, "tables": {}}
+        if not file.exists():
+            return fresh
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            version = found["schema"], found["package"]
+            found["tables"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileError(file, "is not a manifest of this package", "give another --out") from (
+                error
+            )
+        if version[0] != schema.VERSION:
+            raise SchemaVersionError(
+                self.path, version[0], schema.VERSION, "give another --out, or that version"
+            )
+        if version[1] != __version__:
+            raise SchemaVersionError(
+                self.path,
+                f"{version[0]} of package {version[1]}",
+                f"{schema.VERSION} of package {__version__}",
+                "finish the run with the version that began it, or give another --out",
+            )
+        return dict(found)
