@@ -1,0 +1,150 @@
+"""Rows merged into tie groups: the one structure from which every metric is computed.
+
+Rows of equal confidence cannot be told apart by a threshold, so they are counted together. The
+counts are integers and the levels are sorted, hence no metric can depend on the order of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from spatialtrust.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
+    BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Distinct confidences from the surest down, with cumulative counts.
+
+    Attributes
+    ----------
+    levels
+        (levels,) distinct confidences, descending.
+    accepted
+        (..., levels) rows whose confidence is at least the level. A leading axis holds one
+        resample per row of counts.
+    wrong
+        (..., levels) those of them that are not correct.
+    """
+
+    levels: FloatArray
+    accepted: IntArray
+    wrong: IntArray
+
+    @property
+    def right(self) -> IntArray:
+        """(..., levels) accepted rows that are correct."""
+        return self.accepted - self.wrong
+
+
+Function = TypeVar("Function", bound="Callable[..., float]")
+
+_KERNELS: dict[Callable[..., float], Callable[..., FloatArray]] = {}
+
+
+def computed_by(kernel: Callable[..., FloatArray]) -> Callable[[Function], Function]:
+    """Note which kernel computes a metric from a Ranking, for all resamples at once."""
+
+    def note(metric: Function) -> Function:
+        _KERNELS[metric] = kernel
+        return metric
+
+    return note
+
+
+def kernel_of(metric: Callable[..., float]) -> Callable[..., FloatArray] | None:
+    """The kernel of a metric of this package; None for any other callable."""
+    return _KERNELS.get(metric)
+
+
+def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[FloatArray, BoolArray]:
+    """Two columns of equal length as float64 and bool.
+
+    Raises
+    ------
+    InputError
+        Columns that are not one-dimensional or of different length, NaN, or correctness that is
+        neither boolean nor 0/1.
+    """
+    scores = np.asarray(confidence, dtype=np.float64)
+    flags = np.asarray(is_correct)
+    if scores.ndim != 1 or scores.shape != flags.shape:
+        raise InputError(
+            f"confidence has shape {scores.shape} and is_correct {flags.shape}; "
+            "give two columns of the same length"
+        )
+    unknown = np.isnan(scores)
+    if unknown.any():
+        raise InputError(
+            f"confidence is NaN in {unknown.sum()} of {scores.size} rows "
+            f"(first at row {unknown.argmax()}): an unknown confidence has no rank; keep the "
+            "rows where ~np.isnan(confidence), and report how many were left out"
+        )
+    if flags.dtype != np.bool_:
+        strange = ~np.isin(flags, (0, 1))
+        if strange.any():
+            row = int(strange.argmax())
+            raise InputError(
+                f"is_correct holds {flags[row]!r} at row {row}; give booleans or 0 and 1, "
+                "and keep only the rows with a label"
+            )
+    return scores, flags.astype(np.bool_)
+
+
+def rank(confidence: ArrayLike, is_correct: ArrayLike) -> Ranking:
+    """Sort rows from the surest down and merge ties."""
+    scores, correct = checked(confidence, is_correct)
+    order = np.argsort(-scores)
+    levels = scores[order]
+    ends = tie_ends(levels)
+    wrong = np.cumsum(~correct[order], dtype=np.int64)
+    return Ranking(levels[ends], ends + 1, wrong[ends])
+
+
+def evaluate(kernel: Callable[..., FloatArray], ranking: Ranking, *arguments: object) -> float:
+    """One value from a ranking; NaN without rows."""
+    return float(kernel(ranking, *arguments)) if ranking.levels.size else float("nan")
+
+
+def tie_ends(levels: FloatArray) -> IntArray:
+    """Position of the last row of each tie group of a sorted column."""
+    if not levels.size:
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(np.append(levels[1:] != levels[:-1], True)).astype(np.int64)
+
+
+def before(cumulative: IntArray) -> IntArray:
+    """(..., levels) cumulative counts just above each level."""
+    shifted: IntArray = np.zeros_like(cumulative)
+    shifted[..., 1:] = cumulative[..., :-1]
+    return shifted
+
+
+def ratio(part: Any, whole: Any) -> FloatArray:
+    """``part / whole``, NaN where ``whole`` is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        quotient: FloatArray = np.where(np.asarray(whole) == 0, np.nan, np.divide(part, whole))
+    return quotient
+
+
+def check_share(name: str, value: float) -> None:
+    """Refuse a share outside (0, 1].
+
+    Raises
+    ------
+    InputError
+        Naming the argument, what was given and what is valid.
+    """
+    if not 0 < value <= 1:
+        raise InputError(f"{name} is {value}; give a share above 0 and at most 1")
