@@ -1,0 +1,243 @@
+"""How good verdicts are, where labels exist: the figures that ``spatialtrust eval`` prints.
+
+Ranking and calibration figures are of P(``asserted`` is right) against ``asserted`` = label; what
+goes out (``emitted`` = label) is a block of its own; the verifier alone (boxes only, its own
+answer) stands beside both, since any combination has to beat it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust import metrics
+from spatialtrust.errors import InputError
+from spatialtrust.language import canonical_names
+from spatialtrust.relations import DIRECTIONAL, FAMILIES, RELATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from spatialtrust.tables import Verdicts
+
+TARGETS: Final = (0.6, 0.7, 0.8, 0.9, 0.95)
+"""Accuracies at which coverage is reported."""
+
+MIN_ROWS: Final = 20
+"""Groups with fewer labelled rows are listed without figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the figures need, one row per labelled claim."""
+
+    image: NDArray[np.int64]
+    family: NDArray[np.object_]
+    directional: NDArray[np.bool_]
+    label: NDArray[np.bool_]
+    asserted: NDArray[np.float64]
+    emitted: NDArray[np.float64]
+    p_true: NDArray[np.float64]
+    p_boxes: NDArray[np.float64]
+    p_yes: NDArray[np.float64] | None
+
+    def select(self, rows: NDArray[np.bool_]) -> _Columns:
+        kept: dict[str, Any] = {
+            name: None if (column := getattr(self, name)) is None else column[rows]
+            for name in self.__slots__
+        }
+        return replace(self, **kept)
+
+
+def evaluate(verdicts: Verdicts, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """All figures of a table of verdicts with labels.
+
+    Parameters
+    ----------
+    verdicts: needs the columns ``label`` and, for intervals by image, ``image_id``.
+    resamples: bootstrap resamples by image for the 95 % intervals; 0: no intervals.
+    seed: of the bootstrap.
+
+    Returns
+    -------
+    Nested plain data, ready for JSON; NaN where a figure is undefined.
+
+    Raises
+    ------
+    InputError: no row has a label.
+    """
+    rows = len(verdicts)
+    columns = _columns(verdicts)
+    if not columns.label.size:
+        raise InputError(
+            "no verdict has a label; give the claims a column label (1: true, 0: false) and run "
+            "verify again"
+        )
+    measure = partial(_measure, resamples=resamples, seed=seed)
+    families = {
+        "left/right/above/below": columns.directional,
+        **{name: columns.family == name for name in FAMILIES},
+    }
+    return {
+        "claims": rows,
+        "labelled": int(columns.label.size),
+        "images": int(np.unique(columns.image).size),
+        "asserted": measure(columns, _asserted),
+        "verifier_alone": measure(columns, _verifier_alone),
+        **({} if columns.p_yes is None else {"vlm_alone": measure(columns, _vlm_alone)}),
+        "emitted": _emitted(columns, resamples, seed),
+        "by_relation": {
+            name: measure(columns.select(chosen), _asserted, curves=False)
+            for name, chosen in families.items()
+            if chosen.any()
+        },
+        "reliability": _reliability(columns),
+    }
+
+
+def _columns(verdicts: Verdicts) -> _Columns:
+    data = verdicts.data
+    for name in ("label", "relation"):
+        if name not in data.column_names:
+            raise InputError(
+                f'the verdicts have no column "{name}"; give the claims one and run verify again'
+            )
+    labelled = data.filter(pc.is_valid(data["label"]))
+    relation = pa.array(canonical_names(labelled["relation"]))
+    family = np.array(
+        [None if r is None else RELATIONS[r].family for r in relation.to_pylist()], dtype=object
+    )
+    image = labelled["image_id"] if "image_id" in data.column_names else labelled["claim_id"]
+    codes = image.combine_chunks().dictionary_encode().indices.to_numpy()
+    return _Columns(
+        image=codes,
+        family=family,
+        directional=pc.is_in(relation, pa.array(DIRECTIONAL)).to_numpy(zero_copy_only=False),
+        label=labelled["label"].to_numpy() == 1,
+        asserted=_as_number(labelled["asserted"]),
+        emitted=_as_number(labelled["emitted"]),
+        p_true=_numbers(labelled["p_true"]),
+        p_boxes=_numbers(labelled["p_boxes"]),
+        p_yes=_numbers(labelled["p_yes"]) if "p_yes" in data.column_names else None,
+    )
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+
+
+def _as_number(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """1 for yes, 0 for no, NaN for null."""
+    return _numbers(pc.equal(column.cast(pa.string()), "yes").cast(pa.int8()))
+
+
+_Scored = tuple[np.ndarray, np.ndarray]
+
+
+def _asserted(columns: _Columns) -> _Scored:
+    """P(asserted is right), and whether it was."""
+    confidence = np.where(columns.asserted == 1, columns.p_true, 1 - columns.p_true)
+    confidence[np.isnan(columns.asserted)] = np.nan
+    return confidence, (columns.asserted == 1) == columns.label
+
+
+def _verifier_alone(columns: _Columns) -> _Scored:
+    """The boxes' own answer instead of the VLM's."""
+    favoured = columns.p_boxes >= 0.5
+    return np.where(favoured, columns.p_boxes, 1 - columns.p_boxes), favoured == columns.label
+
+
+def _vlm_alone(columns: _Columns) -> _Scored:
+    """The VLM's answer, ranked by its own confidence."""
+    p_yes = np.full_like(columns.p_true, np.nan) if columns.p_yes is None else columns.p_yes
+    favoured = p_yes >= 0.5
+    return np.where(favoured, p_yes, 1 - p_yes), favoured == columns.label
+
+
+def _measure(
+    columns: _Columns,
+    score: Callable[[_Columns], _Scored],
+    *,
+    resamples: int,
+    seed: int,
+    curves: bool = True,
+) -> dict[str, Any]:
+    confidence, is_correct = score(columns)
+    known = np.isfinite(confidence)
+    confidence, is_correct, groups = confidence[known], is_correct[known], columns.image[known]
+    found: dict[str, Any] = {"rows": int(known.sum()), "unknown": int((~known).sum())}
+    if found["rows"] < MIN_ROWS:
+        return found
+    accuracy = float(is_correct.mean())
+    estimate = partial(
+        _estimate, confidence=confidence, is_correct=is_correct, groups=groups,
+        resamples=resamples, seed=seed,
+    )  # fmt: skip
+    found["accuracy"] = estimate(partial(metrics.accuracy_at_coverage, coverage=1.0))
+    for name, metric in (("auroc", metrics.auroc), ("aurc", metrics.aurc), ("ece", metrics.ece)):
+        found[name] = estimate(metric)
+    if curves:
+        found["eaurc"] = estimate(metrics.eaurc)
+        found["augrc"] = estimate(metrics.augrc)
+        found["fpr_at_95_tpr"] = estimate(metrics.fpr_at_tpr)
+        found["ece_floor"] = metrics.ece_floor(confidence)
+        found["brier"] = estimate(metrics.brier)
+        found["coverage_at_accuracy"] = {
+            f"{target:g}": {
+                **estimate(partial(metrics.coverage_at_accuracy, accuracy=target)),
+                "ceiling": metrics.coverage_ceiling(accuracy, target),
+            }
+            for target in TARGETS
+        }
+    return found
+
+
+def _estimate(
+    metric: Callable[..., float],
+    *,
+    confidence: NDArray[np.float64],
+    is_correct: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    resamples: int,
+    seed: int,
+) -> dict[str, float]:
+    if not resamples:
+        return {"value": metric(confidence, is_correct)}
+    interval = metrics.bootstrap(
+        metric, confidence, is_correct, groups=groups, n=resamples, seed=seed
+    )
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def _emitted(columns: _Columns, resamples: int, seed: int) -> dict[str, Any]:
+    """What goes out: how much, and how often it is right."""
+    out = np.isfinite(columns.emitted)
+    found: dict[str, Any] = {"rows": int(out.sum()), "coverage": float(out.mean())}
+    if out.any():
+        right = (columns.emitted[out] == 1) == columns.label[out]
+        found["accuracy"] = _estimate(
+            partial(metrics.accuracy_at_coverage, coverage=1.0),
+            confidence=np.ones(right.size),
+            is_correct=right,
+            groups=columns.image[out],
+            resamples=resamples,
+            seed=seed,
+        )
+    return found
+
+
+def _reliability(columns: _Columns) -> list[dict[str, Any]]:
+    confidence, is_correct = _asserted(columns)
+    known = np.isfinite(confidence)
+    table = metrics.reliability(confidence[known], is_correct[known])
+    return [
+        dict(zip(table._fields, (column.item() for column in row), strict=True))
+        for row in zip(*table, strict=True)
+    ]
