@@ -100,7 +100,8 @@ def bootstrap(
     Whole groups are drawn with replacement, so rows of one image stay together. The interval is
     the percentile interval moved by the bootstrap's estimate of bias, ``mean(resampled) - value``:
     resampling adds noise of its own, which inflates metrics such as `ece` and would push a plain
-    percentile interval off the value.
+    percentile interval off the value. It covers the metric to expect from as many rows; for `ece`
+    that includes its floor (`ece_floor`).
 
     Parameters
     ----------
@@ -155,26 +156,26 @@ def bootstrap(
         counts = _draw(generator, size, drawn)
         values = [score.values(counts) for score in scores]
         resampled[start : start + drawn] = values[0] - sum(values[1:])
-    return _interval(value, resampled[~np.isnan(resampled)], level, size)
+    # Metrics of this package lie in [0, 1] and so do the ends of their intervals.
+    known = scores[0].kernel is not None
+    limits = (-1.0 if baseline is not None else 0.0, 1.0) if known else (-np.inf, np.inf)
+    return _interval(value, resampled[~np.isnan(resampled)], level, size, limits)
 
 
 def _codes(groups: ArrayLike | None, columns: list[tuple[FloatArray, BoolArray]]) -> IntArray:
     """Consecutive numbers of the groups, the same whatever the order of rows."""
-    if groups is None:
-        rows = columns[0][0].size
-        code = np.empty(rows, dtype=np.int64)
-        # Rows equal in all columns are interchangeable, so their order among themselves is free.
-        code[np.lexsort([column for pair in columns for column in pair])] = np.arange(rows)
-    else:
-        labels: NDArray[Any] = np.asarray(groups)
-        rows = labels.size if labels.ndim == 1 else -1
-        code = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-    lengths = {rows, *(scores.size for scores, _ in columns)}
+    labels: NDArray[Any] = columns[0][0] if groups is None else np.asarray(groups)
+    lengths = {labels.shape, *(scores.shape for scores, _ in columns)}
     if len(lengths) > 1:
         raise InputError(
             f"columns have different lengths ({sorted(lengths)}); give one confidence, one "
             "is_correct, one group and one baseline entry per row"
         )
+    if groups is not None:
+        return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    # Every row is a group. Rows equal in all columns are interchangeable, so any order of them is.
+    code = np.empty(labels.size, dtype=np.int64)
+    code[np.lexsort([column for pair in columns for column in pair])] = np.arange(labels.size)
     return code
 
 
@@ -186,10 +187,16 @@ def _draw(generator: np.random.Generator, size: int, times: int) -> IntArray:
     return counts.reshape(times, size).astype(np.int64, copy=False)
 
 
-def _interval(value: float, resampled: FloatArray, level: float, groups: int) -> Interval:
+def _interval(
+    value: float,
+    resampled: FloatArray,
+    level: float,
+    groups: int,
+    limits: tuple[float, float],
+) -> Interval:
     if not resampled.size or np.isnan(value):
         return Interval(value, np.nan, np.nan, level, groups, resampled.size)
     tail = (1 - level) / 2
     bias = resampled.mean() - value
-    low, high = np.quantile(resampled, [tail, 1 - tail]) - bias
+    low, high = np.clip(np.quantile(resampled, [tail, 1 - tail]) - bias, *limits)
     return Interval(value, float(low), float(high), level, groups, resampled.size)

@@ -96,7 +96,7 @@ def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[FloatArray, B
         if strange.any():
             row = int(strange.argmax())
             raise InputError(
-                f"is_correct holds {flags[row]!r} at row {row}; give booleans or 0 and 1, "
+                f"is_correct holds {flags[row]} at row {row}; give booleans or 0 and 1, "
                 "and keep only the rows with a label"
             )
     return scores, flags.astype(np.bool_)

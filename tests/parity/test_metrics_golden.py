@@ -1,0 +1,236 @@
+"""Our metrics, and every published convention rebuilt beside them, against reference numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spatialtrust.metrics import (
+    accuracy_at_coverage,
+    augrc,
+    aurc,
+    auroc,
+    brier,
+    coverage_at_accuracy,
+    eaurc,
+    ece,
+    fpr_at_tpr,
+    reliability,
+    risk_coverage_curve,
+)
+
+SETS = [
+    "mcm",
+    "rand",
+    "ties8",
+    "bf16",
+    "const",
+    "allcorrect",
+    "allwrong",
+    "perfect",
+    "inverted",
+    "topwrong",
+    "n3",
+    "n2",
+]
+UNTIED = [name for name in SETS if name not in ("ties8", "bf16", "const")]
+BOTH_CLASSES = [name for name in SETS if name not in ("allcorrect", "allwrong")]
+LOOSE = {"rtol": 1e-6, "atol": 1e-7}  # references that pass through float32
+TIGHT = {"rtol": 1e-9, "atol": 1e-12}
+
+
+@pytest.fixture(scope="module")
+def ranking(golden):
+    with np.load(golden / "g06_metrics.npz", allow_pickle=False) as stored:
+        return dict(stored)
+
+
+@pytest.fixture(scope="module")
+def calibration(golden):
+    with np.load(golden / "g07_calibration.npz", allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def rows(ranking, name):
+    return ranking[f"{name}__conf"], ranking[f"{name}__correct"]
+
+
+def analytic_optimum(error: float) -> float:
+    return error + (1 - error) * np.log(1 - error) if error < 1 else 1.0
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_auroc_is_everyones(ranking, name) -> None:
+    for key, scale in (("sk_auroc", 1), ("vilu_auroc", 1), ("fd_failauc", 1)):
+        expected = ranking[f"{name}__{key}"] / scale
+        np.testing.assert_allclose(auroc(*rows(ranking, name)), expected, **TIGHT)
+
+
+@pytest.mark.parametrize("name", UNTIED)
+def test_aurc_without_ties_is_the_mean_of_cumulative_risks(ranking, name) -> None:
+    np.testing.assert_allclose(aurc(*rows(ranking, name)), ranking[f"{name}__trust_aurc"], **TIGHT)
+
+
+def test_aurc_with_ties_lies_among_the_values_of_arrival_order(ranking) -> None:
+    by_order = ranking["ties8perm_trust_aurc"]
+    confidence, correct = rows(ranking, "ties8")
+    ours = {aurc(confidence[order], correct[order]) for order in ranking["ties8perm_perms"]}
+    assert len(ours) == 1
+    (value,) = ours
+    assert by_order.min() < value < by_order.max()
+    standard_error = by_order.std(ddof=1) / np.sqrt(by_order.size)
+    assert abs(value - by_order.mean()) < 3 * standard_error
+
+
+@pytest.mark.parametrize("name", [n for n in UNTIED if n != "allwrong"])
+def test_eaurc_differs_from_the_analytic_one_by_the_optimum_only(ranking, name) -> None:
+    confidence, correct = rows(ranking, name)
+    error = 1 - correct.mean()
+    discrete = aurc(confidence, correct) - eaurc(confidence, correct)
+    np.testing.assert_allclose(
+        eaurc(confidence, correct) + discrete - analytic_optimum(error),
+        ranking[f"{name}__trust_eaurc"],
+        **TIGHT,
+    )
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_trapezoid_over_thresholds_is_read_off_our_curve(ranking, name) -> None:
+    curve = risk_coverage_curve(*rows(ranking, name))
+    within = np.trapezoid(curve.risk, curve.coverage)
+    tail = curve.coverage[0] * curve.risk[0]  # fd-shifts goes on flat to coverage 0
+    np.testing.assert_allclose(within + tail, ranking[f"{name}__fd_aurc"] / 1000, **TIGHT)
+    if name != "const":  # Rel-U raises on a constant score
+        np.testing.assert_allclose(within, ranking[f"{name}__relu_aurc_unique_thr_trapz"], **TIGHT)
+    np.testing.assert_allclose(
+        np.append(curve.coverage[::-1], 0), ranking[f"{name}__fd_rc_coverages"], **TIGHT
+    )
+    np.testing.assert_allclose(
+        np.append(curve.risk[::-1], curve.risk[0]), ranking[f"{name}__fd_rc_risks"], **TIGHT
+    )
+    error = curve.risk[-1]
+    np.testing.assert_allclose(
+        within + tail - analytic_optimum(error), ranking[f"{name}__fd_e-aurc"] / 1000, **TIGHT
+    )
+
+
+@pytest.mark.parametrize("name", UNTIED)
+def test_torch_uncertainty_trapezoids_are_read_off_our_curve(ranking, name) -> None:
+    curve = risk_coverage_curve(*rows(ranking, name))
+    width = 1 - 1 / curve.coverage.size
+    for values, key in ((curve.risk, "aurc"), (curve.risk * curve.coverage, "augrc")):
+        area = np.trapezoid(values, curve.coverage) / width
+        for version in ("tu13", "tu8"):
+            np.testing.assert_allclose(area, ranking[f"{name}__{version}_{key}"], **LOOSE)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_augrc_is_fd_shifts(ranking, name) -> None:
+    confidence, correct = rows(ranking, name)
+    ours = augrc(confidence, correct)
+    np.testing.assert_allclose(ours, ranking[f"{name}__fd_augrc"] / 1000, **TIGHT)
+    optimum = (1 - correct.mean()) ** 2 / 2
+    np.testing.assert_allclose(ours - optimum, ranking[f"{name}__fd_e-augrc"] / 1000, **TIGHT)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("positive", ["Correct", "Error"])
+def test_fpr_is_the_tie_aware_first_threshold(ranking, name, positive) -> None:
+    np.testing.assert_allclose(
+        fpr_at_tpr(*rows(ranking, name), positive=positive.lower()),
+        ranking[f"{name}__tu13_fpr95_pos{positive}"],
+        **LOOSE,
+    )
+
+
+@pytest.mark.parametrize("name", BOTH_CLASSES)
+def test_fpr_of_other_codes_by_their_own_rules(ranking, name) -> None:
+    confidence, correct = rows(ranking, name)
+    strict = fpr_at_tpr(confidence, correct)
+    np.testing.assert_allclose(1 - strict, ranking[f"{name}__trust_tnr95_first_ge"], **TIGHT)
+    np.testing.assert_allclose(
+        fpr_at_tpr(confidence, correct, tpr=0.9495), ranking[f"{name}__fd_fpr@95tpr"], **TIGHT
+    )
+    np.testing.assert_allclose(
+        fpr_at_tpr(confidence, correct, positive="error"),
+        ranking[f"{name}__relu_fpr95_first_ge_posError"],
+        **TIGHT,
+    )
+    # ViLU interpolates between the strict point and the one before it; TrustVLM takes whichever
+    # point is nearest: neither can exceed the strict one.
+    for key in ("vilu_fpr95_interp_posCorrect", "trust_fpr95_argmin_posCorrect"):
+        other = ranking[f"{name}__{key}"]
+        assert other <= strict + 1e-12 or name == "ties8"
+
+
+@pytest.mark.parametrize("name", UNTIED)
+@pytest.mark.parametrize("risk", [0.05, 0.20])
+def test_coverage_at_a_risk_is_torch_uncertainty_of_0_13(ranking, name, risk) -> None:
+    ours = coverage_at_accuracy(*rows(ranking, name), accuracy=1 - risk)
+    expected = ranking[f"{name}__tu13_cov{100 * risk:.0f}risk"]
+    # It has NaN where no threshold reaches the risk; for us nothing accepted is coverage 0.
+    np.testing.assert_allclose(ours, np.nan_to_num(expected), **LOOSE)
+
+
+@pytest.mark.parametrize("name", UNTIED)
+def test_risk_at_coverage_is_torch_uncertainty(ranking, name) -> None:
+    np.testing.assert_allclose(
+        1 - accuracy_at_coverage(*rows(ranking, name), coverage=0.8),
+        ranking[f"{name}__tu13_risk80cov"],
+        **LOOSE,
+    )
+
+
+CALIBRATION = ["base", "ts45", "cal3", "edges", "saturated"]
+
+
+def top(calibration, name):
+    probs = calibration[f"{name}__probs"].astype(np.float64)
+    return probs.max(axis=1), probs.argmax(axis=1) == calibration[f"{name}__labels"]
+
+
+def right_closed(confidence, correct, bins: int) -> float:
+    """Bins (a, b] as in Guo et al., with that code's float32 edges; 0 falls in none."""
+    edges = np.linspace(0, 1, bins + 1, dtype=np.float32).astype(np.float64)
+    bin_of = np.searchsorted(edges, confidence, side="left") - 1
+    return sum(abs((confidence - correct)[bin_of == b].sum()) for b in range(bins)) / len(
+        confidence
+    )
+
+
+@pytest.mark.parametrize("name", CALIBRATION)
+@pytest.mark.parametrize("bins", [10, 15, 20])
+def test_ece_by_every_binning(calibration, name, bins) -> None:
+    confidence, correct = top(calibration, name)
+    np.testing.assert_allclose(
+        right_closed(confidence, correct, bins),
+        calibration[f"{name}__relu_ece_right_closed_{bins}"],
+        **LOOSE,
+    )
+    if name == "edges":
+        return  # bin edges differ there between codes: the next test
+    np.testing.assert_allclose(
+        ece(confidence, correct, bins), calibration[f"{name}__fd_ece_{bins}"], **LOOSE
+    )
+    table = reliability(confidence, correct, bins)
+    gap = np.abs(table.confidence - table.accuracy)
+    np.testing.assert_allclose(np.nanmax(gap), calibration[f"{name}__fd_mce_{bins}"], **LOOSE)
+
+
+@pytest.mark.parametrize("name", CALIBRATION)
+@pytest.mark.parametrize("bins", [10, 15, 20])
+def test_ece_of_torchmetrics_puts_certainty_in_a_bin_of_its_own(calibration, name, bins) -> None:
+    confidence, correct = (np.asarray(c) for c in top(calibration, name))
+    certain = confidence >= 1
+    apart = ece(confidence[~certain], correct[~certain], bins) * (~certain).sum()
+    if certain.any():
+        apart += ece(confidence[certain], correct[certain], bins) * certain.sum()
+    expected = calibration[f"{name}__torchmetrics_l1_{bins}"]
+    np.testing.assert_allclose(apart / confidence.size, expected, **LOOSE)
+
+
+@pytest.mark.parametrize("name", CALIBRATION)
+def test_brier_of_the_top_answer(calibration, name) -> None:
+    ours = brier(*top(calibration, name))
+    np.testing.assert_allclose(ours, calibration[f"{name}__tu13_brier_topclass"], **LOOSE)
+    np.testing.assert_allclose(ours, calibration[f"{name}__sk_brier_binary_correctness"], **LOOSE)
