@@ -6,6 +6,7 @@ A backend is made from a reference string (``clip:openai/clip-vit-base-patch32``
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -14,9 +15,26 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from spatialtrust.tables import Answers, Claims, Detections
+    from spatialtrust.tables import Answers, Claims, Detections, Grounding
 
     Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a live model runs; recorded backends ignore it.
+
+    Attributes
+    ----------
+    device: ``cpu``, ``cuda``, ``cuda:1`` ...; ``auto`` takes a GPU if there is one.
+    dtype: ``float32``, ``bfloat16``, ``float16``; ``auto`` is float32, except that the language
+        model of BLIP-2 is bfloat16 on a GPU.
+    memory: bytes that the activations of one forward pass may take; batches are cut to fit.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    memory: int = 1 << 30
 
 
 @runtime_checkable
@@ -31,11 +49,19 @@ class Backend(Protocol):
     """
 
     @property
-    def reference(self) -> str: ...
+    def reference(self) -> str:
+        """The string that made it."""
+        ...
+
     @property
-    def revision(self) -> str | None: ...
+    def revision(self) -> str | None:
+        """Pinned revision or content hash; None where unknown."""
+        ...
+
     @property
-    def needs_pixels(self) -> bool: ...
+    def needs_pixels(self) -> bool:
+        """False where images need not exist."""
+        ...
 
 
 @runtime_checkable
@@ -72,8 +98,20 @@ class Asker(Backend, Protocol):
         views: Sequence[str] = ("plain",),
         forms: Sequence[str] = ("claim",),
         prompts: Sequence[str] = ("default",),
+        grounding: Grounding | None = None,
     ) -> Answers:
-        """One row per claim, view, form and prompt; rows that failed say why in ``status``."""
+        """One row per claim, view, form and prompt; rows that failed say why in ``status``.
+
+        Parameters
+        ----------
+        images: image_id to uint8 (H, W, 3) RGB, upright.
+        claims: (N,) rows.
+        views: names that ``perturb.parse_view`` reads: plain, mirror, crop, noise-N.
+        forms: names in ``prompts.FORMS``: claim, converse, opposite, swapped.
+        prompts: names in ``prompts.PROMPTS``: five paraphrases, and ``statement``, whose rows carry
+            only the claim's log-likelihood.
+        grounding: row i holds the boxes of claim i; crop and noise-N views need it.
+        """
         ...
 
 
@@ -82,7 +120,9 @@ class Embedder(Backend, Protocol):
     """Embeds images and texts into one space; rows have unit length."""
 
     @property
-    def logit_scale(self) -> float: ...
+    def logit_scale(self) -> float:
+        """Factor from cosine to logit."""
+        ...
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Float32 (N, d), unit rows."""
