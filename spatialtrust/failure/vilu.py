@@ -92,7 +92,7 @@ class ViLU(FailurePredictor):
     widths: tuple[int, ...] = (512, 256, 128)
     epochs: int = 100
     batch_size: int = 128
-    learning_rate: float = 0.01
+    learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 5e-4
     freeze_steps: int = 1000
