@@ -91,6 +91,18 @@ def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[FloatArray, B
             f"(first at row {unknown.argmax()}): an unknown confidence has no rank; keep the "
             "rows where ~np.isnan(confidence), and report how many were left out"
         )
+    return scores, checked_flags(flags)
+
+
+def checked_flags(is_correct: ArrayLike) -> BoolArray:
+    """A column of booleans, or of 0 and 1, as bool.
+
+    Raises
+    ------
+    InputError
+        Any other value: an unlabelled row is neither right nor wrong.
+    """
+    flags = np.asarray(is_correct)
     if flags.dtype != np.bool_:
         strange = ~np.isin(flags, (0, 1))
         if strange.any():
@@ -99,7 +111,7 @@ def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[FloatArray, B
                 f"is_correct holds {flags[row]} at row {row}; give booleans or 0 and 1, "
                 "and keep only the rows with a label"
             )
-    return scores, flags.astype(np.bool_)
+    return flags.astype(np.bool_)
 
 
 def rank(confidence: ArrayLike, is_correct: ArrayLike) -> Ranking:
