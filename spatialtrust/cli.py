@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,7 +53,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return None
     return value
 
@@ -86,3 +87,170 @@ def doctor() -> None:
     emit(result)
     if not result["ok"]:
         raise typer.Exit(1)
+
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Shipped model's name, or the JSON that `fit` wrote.")
+]
+BoxFormat = Annotated[
+    str | None,
+    typer.Option(help="xyxy, xywh or cxcywh; default: told from the numbers, and logged."),
+]
+BoxUnit = Annotated[
+    str | None, typer.Option(help="pixel or fraction; default: told from the numbers, and logged.")
+]
+
+
+@app.command()
+def verify(
+    claims: Annotated[Path, typer.Argument(help="CLAIMS.jsonl, .csv or .parquet; .gz of text.")],
+    out: Annotated[Path, typer.Option(help="Verdicts go here, one row per claim (Parquet).")],
+    model: ModelOption = "vsr-boxes",
+    min_confidence: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="Plain threshold; promises nothing.")
+    ] = 0.8,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=1.0, help="Certified instead: so much of what goes out is right"),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="... but for this probability.")
+    ] = None,
+    box_format: BoxFormat = None,
+    box_unit: BoxUnit = None,
+    explain: Annotated[bool, typer.Option(help="Also say of each claim why, in words.")] = False,
+) -> None:
+    """How far can each claim be trusted, given the boxes?
+
+    A claim is a row with `caption` ("The mug is left of the kettle.") or `subject`, `relation` and
+    `object`; `subject_box` and `object_box` of four numbers; and, where you have them, `claim_id`,
+    `image`, `width`, `height`, the VLM's `answer` and `p_yes`, and a `label`. Your columns are
+    kept. Rows that cannot be used abstain, with a reason.
+
+        spatialtrust verify claims.jsonl --out verdicts.parquet
+
+        spatialtrust verify claims.csv --out v.parquet --accuracy 0.9 --delta 0.1
+    """
+    from spatialtrust.io.parquet import write_table, write_text
+    from spatialtrust.verify import verify as run
+
+    found = run(
+        claims,
+        model=model,
+        min_confidence=min_confidence,
+        accuracy=accuracy,
+        delta=delta,
+        box_format=box_format,
+        box_unit=box_unit,
+    )
+    verdicts = found.verdicts
+    if explain:
+        verdicts = found.explained()
+    write_table(verdicts.data, out)
+    manifest = out.with_name(f"{out.name}.manifest.json")
+    write_text(json.dumps(_plain(found.manifest), indent=2, ensure_ascii=False) + "\n", manifest)
+    for note in found.notes:
+        log(note)
+    for fault in found.faults[:_MOST_FAULTS]:
+        log(str(fault))
+    if len(found.faults) > _MOST_FAULTS:
+        log(f"... and {len(found.faults) - _MOST_FAULTS} more; see `reasons` in {out}")
+    emit({"out": out, **{name: found.manifest[name] for name in _VERIFY_SUMMARY}})
+    if found.broken is not None:
+        raise found.broken
+
+
+_MOST_FAULTS = 50
+_VERIFY_SUMMARY = (
+    "claims", "emitted", "decisions", "reasons", "faults", "model", "calibrated_on",
+    "in_sample_share", "rule",
+)  # fmt: skip
+
+
+@app.command(name="eval")
+def evaluate(
+    verdicts: Annotated[Path, typer.Argument(help="What `verify` wrote, with a column `label`.")],
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap by image; 0: none.")] = 1000,
+    seed: int = 0,
+) -> None:
+    """How good are verdicts whose labels are known?
+
+    Prints AUROC, AURC, coverage at 60 to 95 % accuracy beside its ceiling and beside the verifier
+    alone, ECE and Brier, each with a 95 % interval by image, by family of relations, and a
+    reliability table: as JSON on stdout, as a table on stderr.
+    """
+    from spatialtrust.evaluation import evaluate as run
+    from spatialtrust.evaluation import render
+    from spatialtrust.io.parquet import read_table
+    from spatialtrust.tables import Verdicts
+
+    table = Verdicts.from_arrow(read_table(verdicts), str(verdicts))
+    found = run(table, resamples=resamples, seed=seed)
+    manifest = verdicts.with_name(f"{verdicts.name}.manifest.json")
+    if manifest.is_file():
+        origin = json.loads(manifest.read_text(encoding="utf-8"))
+        known = ("model", "calibrated_on", "in_sample_share")
+        found = {**{name: origin.get(name) for name in known}, **found}
+    log(render(found))
+    emit(found)
+
+
+@app.command()
+def fit(
+    claims: Annotated[
+        Path, typer.Argument(help="Labelled claims (as for verify), or a run folder with labels.")
+    ],
+    out: Annotated[Path, typer.Option(help="The fitted model, one JSON file.")],
+    base: Annotated[str, typer.Option(help="Model to start from below 1,000 rows.")] = "vsr-boxes",
+    name: Annotated[
+        str | None, typer.Option(help="What the data is called; default: file.")
+    ] = None,
+    box_format: BoxFormat = None,
+    box_unit: BoxUnit = None,
+    seed: int = 0,
+) -> None:
+    """Fit the trust model to your VLM, your detector and your scenes.
+
+    About 200 rows with a `label` (1: true, 0: false), and your VLM's `answer` or `p_yes` if it is
+    to count, set how much the answer weighs and calibrate the result; from 1,000 rows on the whole
+    model is fitted anew. Rows of one image stay together. Half of the rows are kept to certify
+    thresholds, so draw them at random from what the robot will see.
+    """
+    from spatialtrust.fitting import fit as run
+
+    model, report = run(
+        claims, base=base, name=name, box_format=box_format, box_unit=box_unit, seed=seed
+    )
+    model.save(out)
+    emit({"out": out, **report})
+
+
+@app.command()
+def backends(
+    relations: Annotated[
+        bool, typer.Option("--relations", help="List the relations instead, with their wordings.")
+    ] = False,
+) -> None:
+    """List the models that can be used, or the relations that are known."""
+    if relations:
+        from spatialtrust.relations import RELATIONS
+
+        emit(
+            {
+                relation.name: {
+                    "family": relation.family,
+                    "axis": relation.axis,
+                    "converse": relation.converse,
+                    "opposite": relation.opposite,
+                    "checkable_in_2d": relation.checkable_in_2d,
+                    "needs_depth": relation.needs_depth,
+                    "wordings": relation.phrases,
+                }
+                for relation in RELATIONS.values()
+            }
+        )
+
+
+def log(line: str) -> None:
+    """One line on stderr."""
+    typer.echo(line, err=True)

@@ -241,3 +241,63 @@ def _reliability(columns: _Columns) -> list[dict[str, Any]]:
         dict(zip(table._fields, (column.item() for column in row), strict=True))
         for row in zip(*table, strict=True)
     ]
+
+
+def render(found: dict[str, Any]) -> str:
+    """The figures as plain text tables, one line a block and family.
+
+    Parameters
+    ----------
+    found: what :func:`evaluate` returned.
+    """
+    blocks = {
+        "asserted": "what was asserted",
+        "verifier_alone": "verifier alone (boxes, its own answer)",
+        "vlm_alone": "VLM alone (its own confidence)",
+    }
+    lines = [f"{found['labelled']} labelled claims on {found['images']} images"]
+    if found.get("in_sample_share"):
+        lines.append(f"IN-SAMPLE: {found['in_sample_share']:.0%} of the claims fitted the model")
+    for key, title in blocks.items():
+        block = found.get(key)
+        if block is None or "auroc" not in block:
+            continue
+        lines += ["", f"{title}: {block['rows']} claims, {block['unknown']} unknown"]
+        for name in (
+            "accuracy",
+            "auroc",
+            "aurc",
+            "eaurc",
+            "augrc",
+            "fpr_at_95_tpr",
+            "ece",
+            "brier",
+        ):
+            lines.append(f"  {name:<15}{_interval(block[name])}")
+        lines.append(f"  {'ece floor':<15}{block['ece_floor']:.3f} if perfectly calibrated")
+        for target, coverage in block["coverage_at_accuracy"].items():
+            ceiling = f"ceiling {coverage['ceiling']:.3f}"
+            lines.append(f"  coverage at {float(target):<4.0%}{_interval(coverage)}  {ceiling}")
+    emitted = found["emitted"]
+    accuracy = _interval(emitted["accuracy"]) if "accuracy" in emitted else "-"
+    lines += ["", f"emitted: {emitted['rows']} claims, coverage {emitted['coverage']:.3f}, "
+              f"accuracy {accuracy}", "", f"{'relations':<24}{'rows':>6}  AUROC / ECE"]  # fmt: skip
+    for name, block in found["by_relation"].items():
+        figures = "too few"
+        if "auroc" in block:
+            figures = f"{_interval(block['auroc'])}  /  {_interval(block['ece'])}"
+        lines.append(f"{name:<24}{block['rows']:>6}  {figures}")
+    lines += ["", "confidence      claims  mean confidence  accuracy"]
+    for row in found["reliability"]:
+        if row["rows"]:
+            lines.append(
+                f"{row['lower']:.2f} - {row['upper']:.2f}{row['rows']:>11}"
+                f"{row['confidence']:>17.3f}{row['accuracy']:>10.3f}"
+            )
+    return "\n".join(lines)
+
+
+def _interval(estimate: dict[str, float]) -> str:
+    if "low" not in estimate:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"

@@ -61,6 +61,11 @@ class RawRows:
         lines = np.arange(first_line, first_line + rows)
         return cls(table, lines, np.zeros(rows, dtype=bool), (), None, source)
 
+    @classmethod
+    def from_records(cls, records: Iterable[Mapping[str, Any]], source: str) -> RawRows:
+        """Rows given as dictionaries, which may disagree about their types."""
+        return _assemble(enumerate(records, 1), source, None)
+
 
 def read_rows(path: str | Path) -> RawRows:
     """Read ``.jsonl``, ``.csv`` (both also ``.gz``) or ``.parquet``.

@@ -1,0 +1,92 @@
+"""From claims with boxes to verdicts: evidence, fusion and decision in one pass over columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust.decision import ANSWERS, asserted_right, decide
+from spatialtrust.evidence import gather
+from spatialtrust.reasons import bit, decode
+from spatialtrust.tables import Verdicts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spatialtrust.decision import DecisionRule
+    from spatialtrust.fusion import TrustModel
+    from spatialtrust.tables import Answers, Claims, Grounding
+
+YES: Final = ANSWERS.index("yes")
+
+
+def judge(
+    claims: Claims,
+    grounding: Grounding,
+    model: TrustModel,
+    rule: DecisionRule,
+    answers: Answers | None = None,
+) -> Verdicts:
+    """Verdicts on claims, in their order, with the claims' own columns behind.
+
+    Parameters
+    ----------
+    claims: (N,) rows.
+    grounding: their boxes, row by row.
+    model: gives P(the claim is true).
+    rule: plain or certified threshold.
+    answers: what a VLM said; None: nothing was asked, and every claim is asserted as it stands.
+
+    Returns
+    -------
+    A claim without both boxes abstains whatever its ``p_true``; one whose answer is missing or
+    unparsed has ``asserted`` null and abstains.
+    """
+    evidence = gather(claims, grounding, answers)
+    fused = model.predict(evidence)
+    asserted = assertions(claims, answers)
+    seen = np.isfinite(fused.p_boxes)
+    decisions = decide(np.where(seen, fused.p_true, np.nan), asserted, rule)
+    confidence = np.where(seen, decisions.confidence, asserted_right(fused.p_true, asserted))
+    reasons = fused.reasons.copy()
+    abstained = (decisions.decision == 0) & np.isfinite(confidence)
+    why = "no_threshold" if rule.threshold is None else "below_threshold"
+    reasons[abstained & seen] |= np.uint32(bit(why))
+    columns = decisions.to_arrow()
+    verdicts = {
+        "claim_id": claims.column("claim_id"),
+        "asserted": pa.DictionaryArray.from_arrays(
+            pa.array(asserted, mask=asserted < 0), pa.array(ANSWERS)
+        ),
+        "emitted": columns["emitted"],
+        "p_true": fused.p_true,
+        "p_boxes": fused.p_boxes,
+        "confidence": confidence.astype(np.float32),
+        "decision": columns["decision"],
+        "reasons": decode(reasons),
+    }
+    own = {name: claims.column(name) for name in claims.data.column_names if name != "claim_id"}
+    return Verdicts.from_columns({**verdicts, **own}, "verdicts")
+
+
+def assertions(claims: Claims, answers: Answers | None) -> NDArray[np.int8]:
+    """What would be emitted unchecked: 1 for yes, 0 for no, -1 where unparsed or missing.
+
+    >>> from spatialtrust.tables import Claims
+    >>> assertions(Claims.from_rows([{"claim_id": "0", "image_id": "a"}]), None).tolist()
+    [1]
+    """
+    if answers is None:
+        return np.ones(len(claims), dtype=np.int8)
+    plain = pc.and_(
+        pc.equal(answers.column("view"), "plain"), pc.equal(answers.column("form"), "claim")
+    )
+    first = answers.data.filter(plain).group_by("claim_id", use_threads=False)
+    said = first.aggregate([("answer", "first")])
+    places = pc.index_in(claims.column("claim_id"), value_set=said["claim_id"].combine_chunks())
+    words = pc.take(said["answer_first"], places)
+    codes = pc.index_in(words, value_set=pa.array(ANSWERS))
+    return np.asarray(pc.fill_null(codes, -1).to_numpy(), dtype=np.int8)
