@@ -151,5 +151,4 @@ def signal_kept(level: float) -> float:
 
 @lru_cache(maxsize=1)
 def _schedule() -> NDArray[np.float64]:
-    kept: NDArray[np.float64] = np.cumprod(1.0 - np.linspace(1e-4, 0.02, _STEPS))
-    return kept
+    return np.asarray(np.cumprod(1.0 - np.linspace(1e-4, 0.02, _STEPS)), dtype=np.float64)

@@ -30,11 +30,15 @@ class Options:
     dtype: ``float32``, ``bfloat16``, ``float16``; ``auto`` is float32, except that the language
         model of BLIP-2 is bfloat16 on a GPU.
     memory: bytes that the activations of one forward pass may take; batches are cut to fit.
+    score_threshold: a detector's box that scores less is not there.
+    top_k: boxes that a detector keeps per phrase.
     """
 
     device: str = "auto"
     dtype: str = "auto"
     memory: int = 1 << 30
+    score_threshold: float = 0.25
+    top_k: int = 5
 
 
 @runtime_checkable

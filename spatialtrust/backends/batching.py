@@ -1,0 +1,109 @@
+"""Batches that fit in memory, and what happens when one does not.
+
+When a batch runs out of memory the budget is halved and the batch tried again in parts. When it
+fails for another reason it is split until the item that fails stands alone. Items that fail alone
+get a status; the others get their results.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from spatialtrust.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+logger = logging.getLogger(__name__)
+
+OUT_OF_MEMORY = "out_of_memory"
+
+
+class Budget:
+    """How many bytes of activations one forward pass may take.
+
+    >>> done = []
+    >>> Budget(memory=10).run([4, 4, 4], done.append)
+    {}
+    >>> done
+    [[0, 1], [2]]
+    """
+
+    def __init__(self, memory: float) -> None:
+        self.memory = float(memory)
+
+    def run(self, costs: Sequence[float], forward: Callable[[list[int]], None]) -> dict[int, str]:
+        """Call ``forward`` on groups of items, in order, until all are done.
+
+        Parameters
+        ----------
+        costs: bytes per item, as if every item of its group were padded to the largest.
+        forward: computes the items at these places and keeps the results.
+
+        Returns
+        -------
+        Place to status, of the items that failed.
+        """
+        failures: dict[int, str] = {}
+        waiting = [list(range(len(costs)))]
+        while waiting:
+            group = self._first(waiting, costs)
+            if not group:
+                continue
+            try:
+                forward(group)
+            except BackendError:
+                raise  # the backend itself is gone: no smaller batch helps
+            except Exception as error:
+                exhausted = _ran_out(error)
+                if len(group) == 1:
+                    failures[group[0]] = (
+                        OUT_OF_MEMORY if exhausted else f"failed: {type(error).__name__}: {error}"
+                    )
+                    logger.error("one item failed alone and is left out: %s", error)
+                    continue
+                if exhausted:
+                    self.memory = max(costs[place] for place in group) * len(group) / 2
+                    logger.warning(
+                        "out of memory with %d items; going on with at most %.0f MiB a batch",
+                        len(group),
+                        self.memory / 2**20,
+                    )
+                    _release()
+                else:
+                    logger.warning("a batch of %d failed and is split: %s", len(group), error)
+                half = (len(group) + 1) // 2
+                waiting += [group[half:], group[:half]]
+        return failures
+
+    def _first(self, waiting: list[list[int]], costs: Sequence[float]) -> list[int]:
+        """The first items that fit together; what is left of them waits."""
+        places = waiting.pop()
+        largest, count = 0.0, 0
+        for place in places:
+            largest = max(largest, costs[place])
+            if count and largest * (count + 1) > self.memory:
+                break
+            count += 1
+        if places[count:]:
+            waiting.append(places[count:])
+        return places[:count]
+
+
+def _ran_out(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and ("out of memory" in str(error) or "can't allocate memory" in str(error))
+    )
+
+
+def _release() -> None:
+    """Give cached blocks back to the device, so that a smaller batch finds room."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,173 @@
+"""BLIP-2 image-text matching: several claims of a picture in one row of the Q-Former.
+
+Query tokens and text attend to each other, so each claim has its own queries; but all of them look
+at the same picture. Packed side by side (a block mask keeps claims apart), they share the keys and
+values that the cross-attention makes of the picture, about half of a claim's cost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spatialtrust.backends.asking import Scores
+from spatialtrust.backends.blip2.vision import ACTIVATIONS, picture_cost
+from spatialtrust.backends.loading import (
+    Checkpoint,
+    load_image_processor,
+    load_model,
+    load_tokenizer,
+    preprocess,
+)
+from spatialtrust.prompts import STATEMENT, caption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from spatialtrust.backends.base import Pixels
+    from spatialtrust.backends.batching import Budget
+    from spatialtrust.prompts import Triple
+
+
+class MatchReader:
+    """Reads the match probability of a claim's caption."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, budget: Budget
+    ) -> None:
+        self.device, self.dtype, self.budget = device, dtype, budget
+        self.model: Any = load_model(checkpoint, "Blip2ForImageTextRetrieval", device, dtype)
+        self.tokenizer = load_tokenizer(checkpoint)
+        self.processor = load_image_processor(checkpoint)
+        config = self.model.config.qformer_config
+        queries = self.model.query_tokens.shape[1]
+        self._width = config.hidden_size
+        self._limit = config.max_position_embeddings
+        self._pack = pack_size(queries + 12, self._width, checkpoint.config["vision_config"])
+
+    @property
+    def picture_cost(self) -> float:
+        """Bytes of activations per picture."""
+        return picture_cost(self.model.config.vision_config, self.dtype)
+
+    def encode(self, pixels: Sequence[Pixels]) -> Sequence[torch.Tensor]:
+        """Patch states (P, h) per picture."""
+        import torch
+
+        with torch.inference_mode():
+            values = preprocess(self.processor, pixels, self.device, self.dtype)
+            states = self.model.vision_model(values).last_hidden_state
+        return [row.clone() for row in states]
+
+    def spell(self, claim: Triple, prompt: str) -> str | None:
+        """The claim's caption."""
+        return None if prompt == STATEMENT else caption(claim, prompt)
+
+    def score(
+        self, features: Sequence[torch.Tensor], picture: NDArray[np.int64], texts: Sequence[str]
+    ) -> Scores:
+        """See ``Reader.score``."""
+        scores = Scores(len(texts))
+        tokens: list[list[int]] = self.tokenizer(list(texts))["input_ids"]
+        lengths = np.array([len(ids) for ids in tokens])
+        scores.status[lengths > self._limit] = "text_too_long"
+        packs: list[tuple[int, NDArray[np.int64]]] = []
+        for place in range(len(features)):
+            rows = np.flatnonzero((picture == place) & (lengths <= self._limit))
+            packs += [
+                (place, rows[start : start + self._pack])
+                for start in range(0, len(rows), self._pack)
+            ]
+        queries = self.model.query_tokens.shape[1]
+        sizes = [queries * len(rows) + int(lengths[rows].sum()) for _, rows in packs]
+        costs = [float(size * (ACTIVATIONS * self._width + size) * 4) for size in sizes]
+
+        def forward(places: list[int]) -> None:
+            self._forward([packs[place] for place in places], features, tokens, scores)
+
+        for place, status in self.budget.run(costs, forward).items():
+            scores.status[packs[place][1]] = status
+        return scores
+
+    def _forward(
+        self,
+        packs: Sequence[tuple[int, NDArray[np.int64]]],
+        features: Sequence[torch.Tensor],
+        tokens: Sequence[Sequence[int]],
+        scores: Scores,
+    ) -> None:
+        import torch
+
+        queries = self.model.query_tokens.shape[1]
+        claims = max(len(rows) for _, rows in packs)
+        texts = max(sum(len(tokens[row]) for row in rows) for _, rows in packs)
+        ids = np.zeros((len(packs), texts), dtype=np.int64)
+        positions = np.zeros_like(ids)
+        # Which claim a place belongs to: queries of all claims first, then their texts. Padding
+        # belongs to a claim that no other place has, and attends to itself.
+        owner = np.full((len(packs), claims * queries + texts), -1, dtype=np.int64)
+        owner[:, : claims * queries] = np.repeat(np.arange(claims), queries)
+        for place, (_, rows) in enumerate(packs):
+            end = 0
+            for claim, row in enumerate(rows):
+                start, end = end, end + len(tokens[row])
+                ids[place, start:end] = tokens[row]
+                positions[place, start:end] = np.arange(end - start)
+                owner[place, claims * queries + start : claims * queries + end] = claim
+        with torch.inference_mode():
+            belongs = torch.from_numpy(owner).to(self.device)
+            weights = self.model.qformer.layernorm.weight
+            mask = torch.zeros(
+                (len(packs), 1, owner.shape[1], owner.shape[1]),
+                dtype=weights.dtype,
+                device=self.device,
+            )
+            apart = belongs[:, None, :, None] != belongs[:, None, None, :]
+            mask.masked_fill_(apart, torch.finfo(mask.dtype).min)
+            embedded = self.model.embeddings(
+                input_ids=torch.from_numpy(ids).to(self.device),
+                position_ids=torch.from_numpy(positions).to(self.device),
+                query_embeds=self.model.query_tokens.repeat(len(packs), claims, 1),
+            )
+            states = self.model.qformer(
+                query_embeds=embedded,
+                query_length=claims * queries,
+                attention_mask=mask,
+                encoder_hidden_states=torch.stack([features[place] for place, _ in packs]),
+            ).last_hidden_state[:, : claims * queries]
+            head = self.model.itm_head
+            logits = head(states.to(head.weight.dtype)).float()
+            logits = logits.unflatten(1, (claims, queries)).mean(dim=2).cpu().numpy()
+        for place, (_, rows) in enumerate(packs):
+            margin = logits[place, : len(rows), 1] - logits[place, : len(rows), 0]
+            _fill(scores, rows, margin)
+
+
+def pack_size(tokens: int, width: int, vision: dict[str, Any]) -> int:
+    """Claims per row that cost the fewest operations.
+
+    Per claim, a row of n claims adds 1 / n of the picture's keys and values (two width x h matrices
+    for each of P patches, in every other layer) and attention to the n - 1 other claims (4 tokens^2
+    width per claim and layer): n = sqrt(P h / (2 tokens^2)).
+
+    >>> pack_size(44, 768, {"image_size": 224, "patch_size": 14, "hidden_size": 1408})
+    10
+    """
+    side = int(vision.get("image_size", 224)) // int(vision.get("patch_size", 14))
+    shared = 2.0 * (side * side + 1) * float(vision.get("hidden_size", 1408)) * width
+    apart = 4.0 * tokens**2 * width
+    best: float = (shared / apart) ** 0.5
+    return max(1, round(best))
+
+
+def _fill(scores: Scores, rows: NDArray[np.int64], margin: NDArray[np.float32]) -> None:
+    p_yes = 1.0 / (1.0 + np.exp(-margin.clip(-80, 80)))
+    both = np.stack([p_yes, 1.0 - p_yes]).clip(1e-12, 1.0)
+    scores.margin[rows] = margin
+    scores.p_yes[rows] = p_yes
+    scores.mass[rows] = 1.0
+    scores.entropy[rows] = -(both * np.log(both)).sum(axis=0)

@@ -1,0 +1,145 @@
+"""Bundles: folders with everything one backend needs, and the list of models known to work.
+
+``fetch`` writes one from the hub, on a machine with a network; any machine then uses the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from spatialtrust.errors import BackendError, InputError, MissingDependencyError
+
+MANIFEST: Final = "bundle.json"
+_PATTERNS: Final = ("*.safetensors", "*.json", "*.txt", "*.model", "LICENSE*", "README.md")
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A model that a backend was written for.
+
+    Attributes
+    ----------
+    reference: what to pass as asker or detector.
+    role: asker, detector.
+    parameters: in millions.
+    licence: of the weights, as their publisher states it.
+    """
+
+    reference: str
+    role: str
+    parameters: int
+    licence: str
+
+
+KNOWN: Final = (
+    Known("clip:openai/clip-vit-base-patch32", "asker", 151, "MIT"),
+    Known("clip:openai/clip-vit-large-patch14", "asker", 428, "MIT"),
+    Known("clip:google/siglip-base-patch16-224", "asker", 203, "Apache-2.0"),
+    Known("blip2:Salesforce/blip2-opt-2.7b", "asker", 3745, "MIT; OPT: Meta's OPT licence"),
+    Known("blip2:Salesforce/blip2-flan-t5-xl", "asker", 3943, "MIT; Flan-T5: Apache-2.0"),
+    Known("blip2:Salesforce/blip2-itm-vit-g", "asker", 1172, "MIT"),
+    Known("grounding-dino:IDEA-Research/grounding-dino-tiny", "detector", 172, "Apache-2.0"),
+    Known("grounding-dino:IDEA-Research/grounding-dino-base", "detector", 233, "Apache-2.0"),
+    Known(
+        "grounding-dino:openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det",
+        "detector",
+        173,
+        "Apache-2.0",
+    ),
+)
+"""Parameters are those of the configuration, computed; float32 files take 4 bytes each."""
+
+
+def fetch(reference: str, to: Path) -> dict[str, Any]:
+    """Download a model into a folder that works without a network.
+
+    Returns
+    -------
+    The manifest that was written: source, revision, and the hash of every file.
+
+    Raises
+    ------
+    InputError: the reference names nothing on the hub.
+    BackendError: the hub cannot be reached, or holds no safetensors under this name.
+    """
+    kind, _, target = reference.partition(":")
+    name, _, revision = target.partition("@")
+    if not kind or name.count("/") != 1:
+        raise InputError(
+            f'"{reference}" cannot be fetched; give KIND:OWNER/NAME or KIND:OWNER/NAME@REVISION, '
+            "such as clip:openai/clip-vit-base-patch32"
+        )
+    commit = _download(name, revision or None, to)
+    if not any(to.glob("*.safetensors")):
+        raise BackendError(
+            f"{reference}: no *.safetensors under revision {commit}, and other formats can run "
+            f"code when they are read; look for a revision that has them ({kind}:{name}@refs/pr/N)"
+        )
+    manifest = {
+        "source": name,
+        "revision": commit,
+        "files": {path.name: _digest(path) for path in _files(to)},
+    }
+    (to / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    return manifest
+
+
+def _download(name: str, revision: str | None, to: Path) -> str:
+    """Copy a hub repository's files into a folder; its commit."""
+    try:
+        from huggingface_hub import HfApi, snapshot_download
+    except ImportError as error:
+        raise MissingDependencyError("transformers", "hf", "backends fetch") from error
+    try:
+        commit = str(HfApi().model_info(name, revision=revision).sha)
+        snapshot_download(
+            name, revision=commit, local_dir=to, allow_patterns=list(_PATTERNS), max_workers=2
+        )
+    except Exception as error:  # the hub client raises errors of many libraries
+        raise BackendError(
+            f"{name} could not be fetched: {error}; check the name, the network, and that "
+            "HF_HUB_OFFLINE is not set"
+        ) from error
+    return commit
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """What ``fetch`` wrote about a folder; None where it wrote nothing."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return {**manifest, "revision": str(manifest["revision"])}
+    except (ValueError, KeyError) as error:
+        raise BackendError(
+            f"{path}: cannot be read ({error}); fetch the model again, or delete this file"
+        ) from error
+
+
+def content_hash(folder: Path) -> str:
+    """``sha256:`` and the hash of a folder's model files, whatever the folder is called."""
+    total = hashlib.sha256()
+    for path in _files(folder):
+        total.update(path.name.encode() + bytes.fromhex(_digest(path)))
+    return f"sha256:{total.hexdigest()[:16]}"
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that decide what a model computes."""
+    return sorted(
+        path
+        for pattern in ("*.safetensors", "*.json", "*.txt", "*.model")
+        for path in folder.glob(pattern)
+        if path.name != MANIFEST
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,217 @@
+"""Where a model's files are, and how they become a model.
+
+Files come from a folder or from the local cache of the hub, never from the network: that is what
+``spatialtrust backends fetch`` is for. Weights are safetensors, code is the installed library's.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialtrust.errors import BackendError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from spatialtrust.backends.base import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model's files on this machine.
+
+    Attributes
+    ----------
+    folder: holds ``config.json`` and ``*.safetensors``.
+    revision: commit on the hub, or ``sha256:`` of the files.
+    config: ``config.json``.
+    """
+
+    folder: Path
+    revision: str
+    config: dict[str, Any]
+
+    @property
+    def model_type(self) -> str:
+        """The architecture, in the library's words."""
+        return str(self.config.get("model_type", ""))
+
+
+def locate(target: str, reference: str, model_types: Sequence[str]) -> Checkpoint:
+    """Find a model's files without importing anything heavy.
+
+    Parameters
+    ----------
+    target: a folder, or ``owner/name`` or ``owner/name@revision`` on the hub.
+    reference: the whole reference string, for messages.
+    model_types: architectures that the caller can run.
+
+    Raises
+    ------
+    BackendError: the files are not here (with the command that fetches them), hold another
+        architecture, or no safetensors.
+    """
+    folder, revision = _folder(target, reference)
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackendError(
+            f"{reference}: {folder} holds no readable config.json ({error}); "
+            "give a folder written by save_pretrained or by spatialtrust backends fetch"
+        ) from error
+    found = config.get("model_type")
+    if found not in model_types:
+        raise BackendError(
+            f"{reference}: {folder} holds a model of type {found!r}; "
+            f"valid here: {', '.join(model_types)} (spatialtrust backends lists all)"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise BackendError(
+            f"{reference}: {folder} holds no *.safetensors, and other formats can run code when "
+            "they are read; convert the weights with save_pretrained, or fetch a revision that has "
+            "them (owner/name@revision)"
+        )
+    return Checkpoint(folder, revision or _content_revision(folder), config)
+
+
+def _folder(target: str, reference: str) -> tuple[Path, str | None]:
+    path = Path(target).expanduser()
+    if path.is_dir():
+        return path, None
+    name, _, revision = target.partition("@")
+    if cached := cached_snapshot(name, revision or None):
+        return cached, cached.name
+    kind = reference.partition(":")[0]
+    place = f"models/{Path(name).name}"
+    raise BackendError(
+        f"{reference}: neither a folder nor in the local cache. Fetch it with\n"
+        f"  spatialtrust backends fetch {reference} --to {place}\n"
+        f"and use {kind}:{place}, or copy that folder to a machine without a network"
+    )
+
+
+def cached_snapshot(name: str, revision: str | None) -> Path | None:
+    """The snapshot folder of a hub model in the local cache; its name is the commit."""
+    if name.count("/") != 1:
+        return None
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError as error:
+        raise MissingDependencyError("transformers", "hf", "a live model") from error
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _content_revision(folder: Path) -> str:
+    from spatialtrust.backends.bundles import content_hash, read_manifest
+
+    manifest = read_manifest(folder)
+    return manifest["revision"] if manifest else content_hash(folder)
+
+
+def device_of(options: Options) -> torch.device:
+    """The device that an ``Options.device`` means here.
+
+    Raises
+    ------
+    BackendError: it is not to be had.
+    """
+    library = import_torch()
+    name = options.device
+    if name == "auto":
+        name = "cuda" if library.cuda.is_available() else "cpu"
+    try:
+        device: torch.device = library.device(name)
+        library.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BackendError(
+            f'device "{options.device}" cannot be used here ({error}); valid: auto, cpu, cuda, '
+            "cuda:N where there is a GPU"
+        ) from error
+    return device
+
+
+def dtype_of(options: Options, device: torch.device, on_gpu: str = "float32") -> torch.dtype:
+    """The dtype that an ``Options.dtype`` means; ``auto`` is ``on_gpu`` off the CPU."""
+    library = import_torch()
+    valid = ("float32", "bfloat16", "float16")
+    name = options.dtype
+    if name == "auto":
+        name = "float32" if device.type == "cpu" else on_gpu
+    if name not in valid:
+        raise BackendError(f'dtype "{name}" is not known; valid: auto, {", ".join(valid)}')
+    dtype: torch.dtype = getattr(library, name)
+    return dtype
+
+
+def load_model(
+    checkpoint: Checkpoint, class_name: str, device: torch.device, dtype: torch.dtype
+) -> Any:
+    """A model of the library, in evaluation mode, on the device."""
+    transformers = import_transformers()
+    model = getattr(transformers, class_name).from_pretrained(
+        checkpoint.folder,
+        dtype=dtype,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    return model.to(device).eval()
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """The tokenizer beside a model."""
+    return import_transformers().AutoTokenizer.from_pretrained(
+        checkpoint.folder, local_files_only=True, trust_remote_code=False
+    )
+
+
+def load_image_processor(checkpoint: Checkpoint) -> Any:
+    """The image processor beside a model, on PIL: the same pixels with or without torchvision."""
+    return import_transformers().AutoImageProcessor.from_pretrained(
+        checkpoint.folder, backend="pil", local_files_only=True, trust_remote_code=False
+    )
+
+
+def preprocess(
+    processor: Any, pixels: Sequence[NDArray[np.uint8]], device: torch.device, dtype: torch.dtype
+) -> torch.Tensor:
+    """Images (H, W, 3) as the model's input (B, 3, h, w)."""
+    batch = processor(images=list(pixels), return_tensors="pt", input_data_format="channels_last")
+    values: torch.Tensor = batch["pixel_values"].to(device=device, dtype=dtype)
+    return values
+
+
+def import_torch() -> Any:
+    """The torch module.
+
+    Raises
+    ------
+    MissingDependencyError: it is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingDependencyError("torch", "hf", "a live model") from error
+    return torch
+
+
+def import_transformers() -> Any:
+    """The transformers module.
+
+    Raises
+    ------
+    MissingDependencyError: it is not installed.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingDependencyError("transformers", "hf", "a live model") from error
+    return transformers
