@@ -187,8 +187,8 @@ def main() -> None:
         world, result = setting.world, simulate(setting, runs)
         warning = "" if result.kept else "  <- promise broken"
         print(
-            f"{setting.unit:6} {setting.rules:7} {world.dependence:3} {world.claims:6} {world.answerer:8} "
-            f"{world.spread:6} {'inverted' if world.inverted else 'sound':8} "
+            f"{setting.unit:6} {setting.rules:7} {world.dependence:3} {world.claims:6} "
+            f"{world.answerer:8} {world.spread:6} {'inverted' if world.inverted else 'sound':8} "
             f"{'predicted' if setting.predicted else 'n_min':9} {setting.images:6} "
             f"{setting.alpha:5} {setting.delta:5} | {result.over:5.3f} {result.allowed:7.3f} "
             f"{result.found:6.3f} {result.coverage:8.3f}{warning}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks import conventions
 from spatialtrust.metrics import (
     accuracy_at_coverage,
     augrc,
@@ -95,33 +96,60 @@ def test_eaurc_differs_from_the_analytic_one_by_the_optimum_only(ranking, name) 
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_trapezoid_over_thresholds_is_read_off_our_curve(ranking, name) -> None:
+def test_trapezoids_over_thresholds(ranking, name) -> None:
+    confidence, correct = rows(ranking, name)
+    area = conventions.aurc_fd_shifts(confidence, correct)
+    np.testing.assert_allclose(area, ranking[f"{name}__fd_aurc"] / 1000, **TIGHT)
+    excess = area - analytic_optimum(1 - correct.mean())
+    np.testing.assert_allclose(excess, ranking[f"{name}__fd_e-aurc"] / 1000, **TIGHT)
+    if name != "const":  # the reference raises on a constant score
+        np.testing.assert_allclose(
+            conventions.aurc_relu(confidence, correct),
+            ranking[f"{name}__relu_aurc_unique_thr_trapz"],
+            **TIGHT,
+        )
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_curve_has_the_points_of_fd_shifts(ranking, name) -> None:
     curve = risk_coverage_curve(*rows(ranking, name))
-    within = np.trapezoid(curve.risk, curve.coverage)
-    tail = curve.coverage[0] * curve.risk[0]  # fd-shifts goes on flat to coverage 0
-    np.testing.assert_allclose(within + tail, ranking[f"{name}__fd_aurc"] / 1000, **TIGHT)
-    if name != "const":  # Rel-U raises on a constant score
-        np.testing.assert_allclose(within, ranking[f"{name}__relu_aurc_unique_thr_trapz"], **TIGHT)
+    for ours, key in (
+        (np.append(curve.coverage[::-1], 0), "coverages"),
+        (np.append(curve.risk[::-1], curve.risk[0]), "risks"),
+    ):
+        np.testing.assert_allclose(ours, ranking[f"{name}__fd_rc_{key}"], **TIGHT)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_arrival_order_decides_where_ties_are_split(ranking, name) -> None:
     np.testing.assert_allclose(
-        np.append(curve.coverage[::-1], 0), ranking[f"{name}__fd_rc_coverages"], **TIGHT
+        conventions.aurc_trustvlm(*rows(ranking, name)), ranking[f"{name}__trust_aurc"], **TIGHT
     )
-    np.testing.assert_allclose(
-        np.append(curve.risk[::-1], curve.risk[0]), ranking[f"{name}__fd_rc_risks"], **TIGHT
-    )
-    error = curve.risk[-1]
-    np.testing.assert_allclose(
-        within + tail - analytic_optimum(error), ranking[f"{name}__fd_e-aurc"] / 1000, **TIGHT
-    )
+
+
+def test_arrival_order_is_reproduced_over_twenty_orders(ranking) -> None:
+    confidence, correct = rows(ranking, "ties8")
+    theirs = [
+        conventions.aurc_trustvlm(confidence[order], correct[order])
+        for order in ranking["ties8perm_perms"]
+    ]
+    np.testing.assert_allclose(theirs, ranking["ties8perm_trust_aurc"], **TIGHT)
 
 
 @pytest.mark.parametrize("name", UNTIED)
-def test_torch_uncertainty_trapezoids_are_read_off_our_curve(ranking, name) -> None:
-    curve = risk_coverage_curve(*rows(ranking, name))
-    width = 1 - 1 / curve.coverage.size
-    for values, key in ((curve.risk, "aurc"), (curve.risk * curve.coverage, "augrc")):
-        area = np.trapezoid(values, curve.coverage) / width
-        for version in ("tu13", "tu8"):
-            np.testing.assert_allclose(area, ranking[f"{name}__{version}_{key}"], **LOOSE)
+@pytest.mark.parametrize("version", ["tu13", "tu8"])
+def test_trapezoids_of_torch_uncertainty(ranking, name, version) -> None:
+    confidence, correct = rows(ranking, name)
+    np.testing.assert_allclose(
+        conventions.aurc_torch_uncertainty(confidence, correct),
+        ranking[f"{name}__{version}_aurc"],
+        **LOOSE,
+    )
+    curve = risk_coverage_curve(confidence, correct)
+    area = np.trapezoid(curve.risk * curve.coverage, curve.coverage)
+    np.testing.assert_allclose(
+        area / (1 - 1 / correct.size), ranking[f"{name}__{version}_augrc"], **LOOSE
+    )
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -156,11 +184,11 @@ def test_fpr_of_other_codes_by_their_own_rules(ranking, name) -> None:
         ranking[f"{name}__relu_fpr95_first_ge_posError"],
         **TIGHT,
     )
-    # ViLU interpolates between the strict point and the one before it; TrustVLM takes whichever
-    # point is nearest: neither can exceed the strict one.
-    for key in ("vilu_fpr95_interp_posCorrect", "trust_fpr95_argmin_posCorrect"):
-        other = ranking[f"{name}__{key}"]
-        assert other <= strict + 1e-12 or name == "ties8"
+    for rule, key in (
+        (conventions.fpr95_vilu, "vilu_fpr95_interp_posCorrect"),
+        (conventions.fpr95_trustvlm, "trust_fpr95_argmin_posCorrect"),
+    ):
+        np.testing.assert_allclose(rule(confidence, correct), ranking[f"{name}__{key}"], **TIGHT)
 
 
 @pytest.mark.parametrize("name", UNTIED)
@@ -189,21 +217,12 @@ def top(calibration, name):
     return probs.max(axis=1), probs.argmax(axis=1) == calibration[f"{name}__labels"]
 
 
-def right_closed(confidence, correct, bins: int) -> float:
-    """Bins (a, b] as in Guo et al., with that code's float32 edges; 0 falls in none."""
-    edges = np.linspace(0, 1, bins + 1, dtype=np.float32).astype(np.float64)
-    bin_of = np.searchsorted(edges, confidence, side="left") - 1
-    return sum(abs((confidence - correct)[bin_of == b].sum()) for b in range(bins)) / len(
-        confidence
-    )
-
-
 @pytest.mark.parametrize("name", CALIBRATION)
 @pytest.mark.parametrize("bins", [10, 15, 20])
 def test_ece_by_every_binning(calibration, name, bins) -> None:
     confidence, correct = top(calibration, name)
     np.testing.assert_allclose(
-        right_closed(confidence, correct, bins),
+        conventions.ece_right_closed(confidence, correct, bins),
         calibration[f"{name}__relu_ece_right_closed_{bins}"],
         **LOOSE,
     )
@@ -220,13 +239,11 @@ def test_ece_by_every_binning(calibration, name, bins) -> None:
 @pytest.mark.parametrize("name", CALIBRATION)
 @pytest.mark.parametrize("bins", [10, 15, 20])
 def test_ece_of_torchmetrics_puts_certainty_in_a_bin_of_its_own(calibration, name, bins) -> None:
-    confidence, correct = (np.asarray(c) for c in top(calibration, name))
-    certain = confidence >= 1
-    apart = ece(confidence[~certain], correct[~certain], bins) * (~certain).sum()
-    if certain.any():
-        apart += ece(confidence[certain], correct[certain], bins) * certain.sum()
-    expected = calibration[f"{name}__torchmetrics_l1_{bins}"]
-    np.testing.assert_allclose(apart / confidence.size, expected, **LOOSE)
+    np.testing.assert_allclose(
+        conventions.ece_torchmetrics(*top(calibration, name), bins),
+        calibration[f"{name}__torchmetrics_l1_{bins}"],
+        **LOOSE,
+    )
 
 
 @pytest.mark.parametrize("name", CALIBRATION)
