@@ -1,0 +1,352 @@
+"""Scene graphs as files: node-link JSON, GraphML and DOT; each loads back equal.
+
+Kept edges are edges in every format, so any reader of it sees the trusted graph and nothing else.
+The other candidates travel as one attribute of the graph and come back when we read it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from spatialtrust.decision import DecisionRule
+from spatialtrust.errors import InputError, SchemaVersionError
+from spatialtrust.graph.scene import CANDIDATES, NODE_COLUMNS, SceneGraph
+from spatialtrust.schema import VERSION
+from spatialtrust.tables import Detections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import networkx as nx
+
+KINDS: Final = ("json", "graphml", "dot")
+"""Formats, which are also the endings of their files."""
+
+_EDGE_ENDS: Final = ("subject_id", "object_id")
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_PAIR: Final = re.compile(rf"(\w+)=({_QUOTED})", re.DOTALL)
+_STATEMENT: Final = re.compile(
+    rf"^\s*(?:(graph)|({_QUOTED})(?: -> ({_QUOTED}))?) \[((?:\w+={_QUOTED},? ?)*)\];",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def to_dict(graph: SceneGraph) -> dict[str, Any]:
+    """Node-link data as ``networkx.node_link_graph`` reads it; unknown is None, never NaN."""
+    rows = _rows(graph.candidates)
+    kept = graph.kept
+    return {
+        "directed": True,
+        "multigraph": True,
+        "graph": {
+            "schema": VERSION,
+            "image_id": graph.image_id,
+            "width": graph.width,
+            "height": graph.height,
+            "rule": graph.rule.to_dict(),
+            "repaired": graph.repaired,
+            "candidates": [row for row, is_edge in zip(rows, kept, strict=True) if not is_edge],
+        },
+        "nodes": [
+            {"id": row["object_id"], **{name: row[name] for name in NODE_COLUMNS}}
+            for row in _rows(graph.objects.data.select(["object_id", *NODE_COLUMNS]))
+        ],
+        "edges": [
+            {
+                "source": row["subject_id"],
+                "target": row["object_id"],
+                "key": row["relation"],
+                **{name: value for name, value in row.items() if name not in _EDGE_ENDS},
+            }
+            for row, is_edge in zip(rows, kept, strict=True)
+            if is_edge
+        ],
+    }
+
+
+def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGraph:
+    """Inverse of :func:`to_dict`.
+
+    Raises
+    ------
+    InputError: a field is missing or of another type.
+    SchemaVersionError: another schema version wrote it.
+    """
+    try:
+        facts = data["graph"]
+        if facts["schema"] != VERSION:
+            raise SchemaVersionError(
+                source, facts["schema"], VERSION, "export it again with this version"
+            )
+        edges = [
+            {"subject_id": edge["source"], "object_id": edge["target"], **edge}
+            for edge in data["edges"]
+        ]
+        candidates = [
+            {name: row.get(name) for name in CANDIDATES.names}
+            for row in [*edges, *facts["candidates"]]
+        ]
+        nodes = [
+            {"image_id": facts["image_id"], "object_id": node["id"], **_without(node, "id")}
+            for node in data["nodes"]
+        ]
+        table = pa.Table.from_pylist(candidates, schema=CANDIDATES)
+        return SceneGraph(
+            facts["image_id"],
+            facts["width"],
+            facts["height"],
+            Detections.from_rows(nodes, source).sorted(),
+            _nan_for_null(table).sort_by("claim_id"),
+            DecisionRule.from_dict(facts["rule"]),
+            facts["repaired"],
+        )
+    except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        raise InputError(
+            f"{source}: is not a scene graph of this package ({type(error).__name__}: {error}); "
+            "see spatialtrust/schemas/scene_graph.schema.json"
+        ) from error
+
+
+def to_networkx(graph: SceneGraph) -> nx.MultiDiGraph:
+    """See :meth:`SceneGraph.to_networkx`."""
+    import networkx as nx
+
+    return nx.node_link_graph(to_dict(graph), edges="edges")
+
+
+def from_networkx(graph: nx.MultiDiGraph) -> SceneGraph:
+    """Inverse of :func:`to_networkx`."""
+    import networkx as nx
+
+    return from_dict(nx.node_link_data(graph, edges="edges"), "networkx graph")
+
+
+def to_json(graph: SceneGraph) -> str:
+    """Node-link JSON."""
+    return json.dumps(to_dict(graph), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def from_json(text: str, source: str = "scene graph") -> SceneGraph:
+    """Inverse of :func:`to_json`."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{source}: is not JSON ({error})") from error
+    return from_dict(data, source)
+
+
+def to_graphml(graph: SceneGraph) -> str:
+    """GraphML; lists and the other candidates as JSON text in an attribute."""
+    import networkx as nx
+
+    flat = to_networkx(graph)
+    flat.graph = _flat(flat.graph)
+    for _, node in flat.nodes(data=True):
+        _replace(node, _flat(node))
+    for *_, edge in flat.edges(data=True):
+        _replace(edge, _flat(edge))
+    return "\n".join(nx.generate_graphml(flat)) + "\n"
+
+
+def from_graphml(text: str, source: str = "scene graph") -> SceneGraph:
+    """Inverse of :func:`to_graphml`."""
+    from xml.etree.ElementTree import ParseError
+
+    import networkx as nx
+
+    try:
+        flat = nx.parse_graphml(text, force_multigraph=True)
+    except (ParseError, nx.NetworkXError) as error:
+        raise InputError(f"{source}: is not GraphML ({error})") from error
+    return _from_flat(
+        dict(flat.graph),
+        [(name, dict(node)) for name, node in flat.nodes(data=True)],
+        [(start, end, dict(edge)) for start, end, edge in flat.edges(data=True)],
+        source,
+    )
+
+
+def to_dot(graph: SceneGraph) -> str:
+    """DOT for Graphviz; labels and line styles are set, all else are attributes of our own."""
+    data = to_dict(graph)
+    lines = [f"  graph [{_attributes(_flat(data['graph']))}];"]
+    for node in data["nodes"]:
+        shown = {"label": node["phrase"], "shape": "box"}
+        lines.append(
+            f"  {_quote(node['id'])} [{_attributes({**_flat(_without(node, 'id')), **shown})}];"
+        )
+    for edge in data["edges"]:
+        shown = {
+            "label": f"{edge['relation']} {edge['confidence']:.2f}",
+            "style": "dashed" if edge["decision"] == "correct" else "solid",
+        }
+        # Graphviz draws "label", so a person's label goes by another name here.
+        own = _flat(_without(edge, "source", "target", "key", "label") | {"truth": edge["label"]})
+        lines.append(
+            f"  {_quote(edge['source'])} -> {_quote(edge['target'])} "
+            f"[{_attributes({**own, **shown})}];"
+        )
+    return "\n".join([f"digraph {_quote(graph.image_id)} {{", *lines, "}"]) + "\n"
+
+
+def from_dot(text: str, source: str = "scene graph") -> SceneGraph:
+    """Inverse of :func:`to_dot`; reads what that writes, not DOT at large."""
+    facts: dict[str, Any] = {}
+    nodes: list[tuple[str, dict[str, Any]]] = []
+    edges: list[tuple[str, str, dict[str, Any]]] = []
+    for is_graph, name, end, listed in _STATEMENT.findall(text):
+        values = {key: _unquote(value) for key, value in _PAIR.findall(listed)}
+        if is_graph:
+            facts = values
+        elif end:
+            truth = {"label": values["truth"]} if "truth" in values else {}
+            edges.append((_unquote(name), _unquote(end), _without(values, "label") | truth))
+        else:
+            nodes.append((_unquote(name), values))
+    return _from_flat(facts, nodes, edges, source)
+
+
+def render(graph: SceneGraph, kind: str) -> str:
+    """A graph as text in one of ``KINDS``.
+
+    Raises
+    ------
+    InputError: the format is not known.
+    """
+    return _WRITERS[_known(kind)](graph)
+
+
+def parse(text: str, kind: str, source: str = "scene graph") -> SceneGraph:
+    """Inverse of :func:`render`.
+
+    Raises
+    ------
+    InputError: it is not a scene graph of ours, or the format is not known.
+    """
+    return _READERS[_known(kind)](text, source)
+
+
+@lru_cache(maxsize=1)
+def json_schema() -> dict[str, Any]:
+    """The published JSON schema of the node-link format."""
+    file = resources.files("spatialtrust") / "schemas" / "scene_graph.schema.json"
+    return dict(json.loads(file.read_text(encoding="utf-8")))
+
+
+_WRITERS: Final[Mapping[str, Callable[[SceneGraph], str]]] = {
+    "json": to_json,
+    "graphml": to_graphml,
+    "dot": to_dot,
+}
+_READERS: Final[Mapping[str, Callable[[str, str], SceneGraph]]] = {
+    "json": from_json,
+    "graphml": from_graphml,
+    "dot": from_dot,
+}
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise InputError(f'graph format "{kind}" is not known; valid: {", ".join(KINDS)}')
+    return kind
+
+
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows as JSON-ready scalars; float32 as the shortest number that reads back the same."""
+    columns = {}
+    for name in table.column_names:
+        values = table[name].to_pylist()
+        if pa.types.is_float32(table.schema.field(name).type):
+            values = [_shortest(value) for value in values]
+        columns[name] = values
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _shortest(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(str(np.float32(value)))
+
+
+def _nan_for_null(table: pa.Table) -> pa.Table:
+    for place, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            table = table.set_column(place, field, table[field.name].fill_null(math.nan))
+    return table
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Scalars only: null left out, lists and mappings as JSON text."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+_JSON_FIELDS: Final = ("rule", "candidates", "reasons")
+_INTEGERS: Final = ("schema", "width", "height", "label")
+_FLAGS: Final = ("repaired", "enumerated")
+_FLOATS: Final = ("x1", "y1", "x2", "y2", "score", "p_true", "p_boxes", "confidence")
+
+
+def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo :func:`_flat`, from typed values (GraphML) or text (DOT)."""
+    typed = dict(values)
+    for name, value in values.items():
+        if name in _JSON_FIELDS:
+            typed[name] = json.loads(value)
+        elif name in _INTEGERS:
+            typed[name] = int(value)
+        elif name in _FLOATS:
+            typed[name] = float(value)
+        elif name in _FLAGS:
+            typed[name] = value in (True, "True")
+    return typed
+
+
+def _from_flat(
+    facts: Mapping[str, Any],
+    nodes: list[tuple[str, dict[str, Any]]],
+    edges: list[tuple[str, str, dict[str, Any]]],
+    source: str,
+) -> SceneGraph:
+    try:
+        graph = {"width": None, "height": None, **_typed(facts)}
+        kept = [{**_typed(edge), "source": start, "target": end} for start, end, edge in edges]
+        listed = [{"id": name, **_node(node)} for name, node in nodes]
+    except ValueError as error:
+        raise InputError(f"{source}: holds a value of another type ({error})") from error
+    return from_dict({"graph": graph, "nodes": listed, "edges": kept}, source)
+
+
+def _node(values: Mapping[str, Any]) -> dict[str, Any]:
+    own = {name: value for name, value in values.items() if name in NODE_COLUMNS}
+    return {**dict.fromkeys(NODE_COLUMNS), **_typed(own)}
+
+
+def _replace(values: dict[str, Any], by: Mapping[str, Any]) -> None:
+    values.clear()
+    values.update(by)
+
+
+def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _attributes(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_quote(value)}" for name, value in values.items())
+
+
+def _quote(value: Any) -> str:
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _unquote(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)

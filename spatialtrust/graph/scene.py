@@ -1,0 +1,414 @@
+"""One image's scene graph: objects, candidate edges, and which of them are kept.
+
+A candidate is a claim that was asserted or emitted yes; an edge is a candidate that is emitted yes.
+Candidates stay as data, so a graph can be pruned again at another threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust.decision import DecisionRule, decide
+from spatialtrust.errors import GuaranteeError, InputError
+from spatialtrust.graph.repair import contradicting
+from spatialtrust.reasons import bit, decode, encode
+from spatialtrust.relations import RELATIONS, canonical
+from spatialtrust.schema import CLAIMS
+from spatialtrust.tables import Detections
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from numpy.typing import NDArray
+
+    from spatialtrust.fusion import TrustModel
+    from spatialtrust.tables import Verdicts
+
+CANDIDATES: Final = pa.schema(
+    [
+        pa.field("claim_id", pa.string()),
+        pa.field("subject_id", pa.string()),
+        pa.field("relation", pa.string()),
+        pa.field("object_id", pa.string()),
+        pa.field("asserted", pa.string()),
+        pa.field("emitted", pa.string()),
+        pa.field("p_true", pa.float32()),
+        pa.field("p_boxes", pa.float32()),
+        pa.field("confidence", pa.float32()),
+        pa.field("decision", pa.string()),
+        pa.field("said_by", pa.string()),
+        pa.field("enumerated", pa.bool_()),
+        pa.field("label", pa.int8()),
+        pa.field("reasons", pa.list_(pa.string())),
+    ]
+)
+"""Columns of a graph's candidates. ``said_by``: ``vlm`` where a VLM said yes, else ``verifier``."""
+
+NODE_COLUMNS: Final = ("phrase", "x1", "y1", "x2", "y2", "score")
+
+
+class Edge(NamedTuple):
+    """One edge as a query returns it, in the direction that was asked for."""
+
+    subject_id: str
+    subject: str
+    relation: str
+    object_id: str
+    object: str
+    confidence: float
+    decision: str
+    said_by: str
+    reasons: tuple[str, ...]
+    claim_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneGraph:
+    """What is where in one image, as far as it can be trusted.
+
+    Attributes
+    ----------
+    image_id: the image.
+    width, height: pixels; None where unknown.
+    objects: the nodes, sorted by ``object_id``.
+    candidates: rows of ``CANDIDATES``, sorted by ``claim_id``.
+    rule: what decided which candidates are edges.
+    repaired: whether contradicting edges were dropped.
+    """
+
+    image_id: str
+    width: int | None
+    height: int | None
+    objects: Detections
+    candidates: pa.Table
+    rule: DecisionRule
+    repaired: bool = False
+
+    @classmethod
+    def build(
+        cls,
+        image_id: str,
+        size: tuple[int | None, int | None],
+        objects: Detections,
+        verdicts: Verdicts,
+        rule: DecisionRule,
+        *,
+        answered: bool = False,
+    ) -> Self:
+        """A graph from one image's detections and verdicts.
+
+        Parameters
+        ----------
+        objects: detections of this image; rows without a box are not nodes.
+        verdicts: of this image, with the claims' own columns, ``subject_id`` and ``object_id``
+            filled where a box was found. Of claims that say the same the best supported counts.
+        rule: what the verdicts were decided by.
+        answered: whether a VLM was asked; else the verifier proposes the edges.
+        """
+        boxed = objects.select(np.asarray(np.isfinite(objects.boxes()).all(axis=1))).sorted()
+        data = verdicts.data
+        wanted = pc.or_(
+            pc.fill_null(pc.equal(data["asserted"], "yes"), False),
+            pc.fill_null(pc.equal(data["emitted"], "yes"), False),
+        )
+        rows = data.filter(wanted)
+        said = pc.if_else(
+            pc.and_(pc.fill_null(pc.equal(rows["asserted"], "yes"), False), answered),
+            "vlm",
+            "verifier",
+        )
+        columns = {
+            "said_by": said,
+            "enumerated": pc.fill_null(pc.equal(_column(rows, "source"), "enumerated"), False),
+            "reasons": _codes(rows["reasons"]),
+        }
+        columns |= {name: _column(rows, name) for name in CANDIDATES.names if name not in columns}
+        candidates = pa.table({name: columns[name] for name in CANDIDATES.names}).cast(CANDIDATES)
+        return cls(image_id, *size, boxed, _distinct(candidates), rule)
+
+    @property
+    def edges(self) -> pa.Table:
+        """The candidates that are kept."""
+        return self.candidates.filter(pa.array(self.kept))
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which candidates are edges, a mask."""
+        emitted = pc.fill_null(pc.equal(self.candidates["emitted"], "yes"), False)
+        return np.asarray(emitted.to_numpy(), dtype=np.bool_)
+
+    def prune(
+        self,
+        min_confidence: float | None = None,
+        *,
+        accuracy: float | None = None,
+        delta: float | None = None,
+        model: TrustModel | None = None,
+    ) -> Self:
+        """The graph at another threshold.
+
+        Parameters
+        ----------
+        min_confidence: plain threshold on P(the edge is true); promises nothing.
+        accuracy, delta: certified instead: with probability 1 - ``delta`` at least ``accuracy`` of
+            what is emitted is right, on data like the model's certification rows.
+        model: the model that gave ``p_true``; it holds those rows.
+
+        Raises
+        ------
+        InputError: neither or both kinds of threshold were given, or no model for a guarantee.
+        GuaranteeError: the model's rows are not like these candidates (repaired, or enumerated
+            while the model only saw written statements).
+        """
+        rule = self._rule(min_confidence, accuracy, delta, model)
+        rows = self.candidates
+        masks = encode(rows["reasons"])
+        contradicts = (masks & np.uint32(bit("contradicts"))) > 0
+        usable = np.isfinite(_numbers(rows, "p_boxes")) & ~contradicts
+        p_true = np.where(usable, _numbers(rows, "p_true"), np.nan)
+        asserted = pc.fill_null(
+            pc.index_in(rows["asserted"], value_set=pa.array(["no", "yes"])), -1
+        )
+        found = decide(p_true, np.asarray(asserted.to_numpy(), dtype=np.int8), rule)
+        columns = found.to_arrow()
+        low = np.uint32(bit("below_threshold") | bit("no_threshold"))
+        why = "no_threshold" if rule.threshold is None else "below_threshold"
+        abstained = (found.decision == 0) & usable
+        masks = (masks & ~low) | np.where(abstained, np.uint32(bit(why)), np.uint32(0))
+        confidence = np.where(usable, found.confidence, _numbers(rows, "confidence"))
+        return replace(
+            self,
+            rule=rule,
+            candidates=_set(
+                rows,
+                emitted=columns["emitted"],
+                decision=columns["decision"],
+                confidence=confidence,
+                reasons=_codes(decode(masks.astype(np.uint32))),
+            ),
+        )
+
+    def repair(self) -> Self:
+        """The graph without contradictions: what is dropped abstains, with reason ``contradicts``.
+
+        Per axis the set of least log-odds is dropped that leaves no cycle, see
+        :mod:`spatialtrust.graph.repair`.
+        """
+        kept = np.flatnonzero(self.kept)
+        edges = self.candidates.take(pa.array(kept))
+        drop = contradicting(
+            edges["subject_id"].to_pylist(),
+            edges["relation"].to_pylist(),
+            edges["object_id"].to_pylist(),
+            _numbers(edges, "p_true"),
+        )
+        dropped = np.zeros(self.candidates.num_rows, dtype=np.bool_)
+        dropped[kept[drop]] = True
+        masks = encode(self.candidates["reasons"])
+        masks |= dropped * np.uint32(bit("contradicts"))
+        asserted_no = pc.fill_null(pc.equal(self.candidates["asserted"], "no"), False).to_numpy()
+        confidence = _numbers(self.candidates, "confidence")
+        flip = dropped & asserted_no
+        gone = pa.array(dropped)
+        return replace(
+            self,
+            repaired=True,
+            candidates=_set(
+                self.candidates,
+                emitted=pc.if_else(gone, None, self.candidates["emitted"]),
+                decision=pc.if_else(gone, "abstain", self.candidates["decision"]),
+                confidence=np.where(flip, 1 - confidence, confidence),
+                reasons=_codes(decode(masks.astype(np.uint32))),
+            ),
+        )
+
+    def query(
+        self,
+        subject: str | None = None,
+        relation: str | None = None,
+        object: str | None = None,
+    ) -> list[Edge]:
+        """Edges that match, the surest first; a converse counts and is turned round.
+
+        Parameters
+        ----------
+        subject, object: phrase or ``object_id``; None: any.
+        relation: name or wording; None: any, each edge as it is stored.
+
+        Raises
+        ------
+        UnknownRelationError: the relation is not in the vocabulary.
+        """
+        wanted = None if relation is None else canonical(relation)
+        found = []
+        for edge in self._edges():
+            for turned in _turns(edge, wanted):
+                if (
+                    (wanted is None or turned.relation == wanted)
+                    and (subject is None or subject in (turned.subject_id, turned.subject))
+                    and (object is None or object in (turned.object_id, turned.object))
+                ):
+                    found.append(turned)
+                    break
+        return sorted(found, key=lambda edge: (-edge.confidence, edge.claim_id))
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, share of candidates kept and, where labels exist, precision and recall.
+
+        ``precision``: share of labelled edges that are true. ``recall``: share of the true
+        candidates that are edges. None where undefined.
+        """
+        return {
+            "image_id": self.image_id,
+            "objects": len(self.objects),
+            **summarise(self.candidates),
+        }
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """Nodes by ``object_id``, edges keyed by relation; plain Python scalars throughout."""
+        from spatialtrust.graph.formats import to_networkx
+
+        return to_networkx(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in every node, candidate and fact; NaN equals NaN."""
+        if not isinstance(other, SceneGraph):
+            return NotImplemented
+        from spatialtrust.graph.formats import to_dict
+
+        return to_dict(self) == to_dict(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _rule(
+        self,
+        min_confidence: float | None,
+        accuracy: float | None,
+        delta: float | None,
+        model: TrustModel | None,
+    ) -> DecisionRule:
+        if min_confidence is not None:
+            if accuracy is not None or delta is not None:
+                raise InputError("give either min_confidence, or accuracy and delta, not both")
+            return DecisionRule.plain(min_confidence)
+        if accuracy is None or delta is None or model is None:
+            raise InputError("give min_confidence, or accuracy, delta and the model")
+        if self.repaired:
+            raise GuaranteeError(
+                "the graph was repaired and the model's certification rows were not; prune before "
+                "repair(), or fit the model on whole labelled images (spatialtrust fit RUN)"
+            )
+        if model.is_shipped and pc.any(self.candidates["enumerated"]).as_py():
+            raise GuaranteeError(
+                "the edges are enumerated pairs, and the model was certified on "
+                f'"{model.calibrated_on}"; label some of your own (spatialtrust label RUN, '
+                "spatialtrust fit), or give "
+                "min_confidence, which promises nothing"
+            )
+        rule: DecisionRule = model.rule(accuracy=accuracy, delta=delta)
+        return rule
+
+    def _edges(self) -> list[Edge]:
+        phrase = dict(
+            zip(self.objects.strings("object_id"), self.objects.strings("phrase"), strict=True)
+        )
+        return [
+            Edge(
+                row["subject_id"],
+                str(phrase.get(row["subject_id"])),
+                row["relation"],
+                row["object_id"],
+                str(phrase.get(row["object_id"])),
+                row["confidence"],
+                row["decision"],
+                row["said_by"],
+                tuple(row["reasons"]),
+                row["claim_id"],
+            )
+            for row in self.edges.to_pylist()
+        ]
+
+
+def summarise(candidates: pa.Table) -> dict[str, Any]:
+    """Counts over candidates, of one image or many: see :meth:`SceneGraph.summary`."""
+    kept = pc.fill_null(pc.equal(candidates["emitted"], "yes"), False).to_numpy()
+    label = pc.fill_null(candidates["label"], -1).to_numpy()
+    right, labelled = kept & (label == 1), kept & (label >= 0)
+    return {
+        "candidates": len(kept),
+        "edges": int(kept.sum()),
+        "share_kept": _share(kept.sum(), len(kept)),
+        "labelled": int((label >= 0).sum()),
+        "precision": _share(right.sum(), labelled.sum()),
+        "recall": _share(right.sum(), (label == 1).sum()),
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None
+
+
+def _turns(edge: Edge, wanted: str | None) -> list[Edge]:
+    """An edge as stored and, where the language has a word for it, from the other end."""
+    converse = RELATIONS[edge.relation].converse
+    symmetric = RELATIONS[edge.relation].symmetric
+    if converse is None or (wanted is None and not symmetric):
+        return [edge]
+    turned = edge._replace(
+        subject_id=edge.object_id,
+        subject=edge.object,
+        relation=converse if wanted is None or not _stands_for(edge.relation, wanted) else wanted,
+        object_id=edge.subject_id,
+        object=edge.subject,
+    )
+    return [edge, turned]
+
+
+def _stands_for(stored: str, wanted: str) -> bool:
+    """Whether the wanted relation's converse is the stored one (contains asks for inside)."""
+    return RELATIONS[wanted].converse == stored
+
+
+def _distinct(candidates: pa.Table) -> pa.Table:
+    """One candidate per subject, relation and object: the best supported."""
+    order = candidates.sort_by([("p_true", "descending"), ("claim_id", "ascending")])
+    order = order.append_column("row", pa.array(np.arange(order.num_rows)))
+    key = ["subject_id", "relation", "object_id"]
+    linked = pc.and_(order["subject_id"].is_valid(), order["object_id"].is_valid())
+    first = order.filter(linked).group_by(key, use_threads=False).aggregate([("row", "min")])
+    rows = pa.concat_arrays(
+        [
+            first["row_min"].combine_chunks().cast(pa.int64()),
+            order.filter(pc.invert(linked))["row"].combine_chunks(),
+        ]
+    )
+    return order.take(rows).drop_columns("row").sort_by("claim_id").combine_chunks()
+
+
+def _set(table: pa.Table, **columns: Any) -> pa.Table:
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        field = table.schema.field(place)
+        array = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
+        table = table.set_column(place, field, array.cast(field.type))
+    return table
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
+    """A column, null where the table has none: verdicts may come without labels."""
+    if name in table.column_names:
+        return table[name]
+    return pa.nulls(table.num_rows, CLAIMS.field(name).type)
+
+
+def _numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
+    return np.asarray(pc.cast(table[name], pa.float32()).to_numpy(), dtype=np.float32)
+
+
+def _codes(reasons: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Lists of codes as plain strings."""
+    return reasons.cast(pa.list_(pa.string()))

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from spatialtrust.decision import DecisionRule
+from spatialtrust.errors import (
+    FileError,
+    GuaranteeError,
+    InputError,
+    SchemaVersionError,
+    UnknownRelationError,
+)
+from spatialtrust.graph.formats import from_networkx, json_schema, parse, render, to_dict
+from spatialtrust.graph.repair import least_feedback
+from spatialtrust.io.graphs import load_graph, save_graph
+from tests.graphs import graph
+
+KITCHEN = [
+    ("o0", "left of", "o1", 0.95),
+    ("o1", "left of", "o2", 0.85),
+    ("o0", "above", "o1", 0.4),
+    ("o0", "touching", "o2", 0.1),
+]
+
+
+def test_two_mugs_are_two_nodes() -> None:
+    network = graph(KITCHEN).to_networkx()
+    assert [network.nodes[name]["phrase"] for name in ("o0", "o2")] == ["mug", "mug"]
+
+
+def test_only_claims_emitted_yes_are_edges() -> None:
+    network = graph(KITCHEN).to_networkx()
+    assert sorted(network.edges(keys=True)) == [("o0", "o1", "left of"), ("o1", "o2", "left of")]
+    assert network.edges["o0", "o1", "left of"]["confidence"] == 0.95
+
+
+def test_attributes_are_plain_python_scalars() -> None:
+    network = graph(KITCHEN).to_networkx()
+    values = [v for _, node in network.nodes(data=True) for v in node.values()]
+    values += [v for *_, edge in network.edges(data=True) for v in edge.values()]
+    assert {type(value) for value in values} <= {str, float, int, bool, list, type(None)}
+
+
+def test_pruning_stricter_then_looser_gives_the_first_graph_back() -> None:
+    first = graph(KITCHEN)
+    assert len(first.prune(0.9).edges) == 1
+    assert first.prune(0.9).prune(0.8) == first
+
+
+def test_a_correction_to_yes_is_an_edge_of_the_verifier() -> None:
+    found = graph([("o0", "left of", "o1", 0.9), ("o1", "left of", "o2", 0.9)], answers=[0, 1])
+    said = {edge.subject_id: (edge.said_by, edge.decision) for edge in found.query()}
+    assert said == {"o0": ("verifier", "correct"), "o1": ("vlm", "accept")}
+
+
+def test_an_emitted_no_is_never_an_edge() -> None:
+    assert len(graph([("o0", "left of", "o1", 0.01)]).edges) == 0
+
+
+def test_of_claims_that_say_the_same_the_best_supported_counts() -> None:
+    found = graph([("o0", "left of", "o1", 0.82), ("o0", "left of", "o1", 0.9)])
+    assert [edge.confidence for edge in found.query()] == [pytest.approx(0.9)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored"),
+    [
+        (("kettle", "right of", "mug"), ("o0", "left of", "o1", 0.9)),
+        (("kettle", "to the right of", "o0"), ("o0", "left of", "o1", 0.9)),
+        (("kettle", "contains", "mug"), ("o0", "in", "o1", 0.9)),
+        (("kettle", "beneath", "mug"), ("o0", "above", "o1", 0.9)),
+        (("kettle", "touching", "mug"), ("o0", "touching", "o1", 0.9)),
+    ],
+)
+def test_a_query_finds_an_edge_from_both_ends(
+    asked: tuple[str, str, str], stored: tuple[str, str, str, float]
+) -> None:
+    (edge,) = graph([stored]).query(*asked)
+    assert (edge.subject, edge.object) == (asked[0], "mug")
+    assert graph([stored]).query(asked[2], asked[1], asked[0]) == (
+        [edge._replace(subject_id="o0", subject="mug", object_id="o1", object="kettle")]
+        if stored[1] == "touching"
+        else []
+    )
+
+
+def test_a_query_for_an_unknown_relation_names_the_closest() -> None:
+    with pytest.raises(UnknownRelationError, match="left of"):
+        graph(KITCHEN).query(relation="leftof")
+
+
+def test_summary_counts_against_all_candidates() -> None:
+    found = graph(KITCHEN, labels=[1, 0, 1, None]).summary()
+    assert found == {
+        "image_id": "a.jpg",
+        "objects": 3,
+        "candidates": 4,
+        "edges": 2,
+        "share_kept": 0.5,
+        "labelled": 3,
+        "precision": 0.5,
+        "recall": 0.5,
+    }
+
+
+def test_repair_drops_the_least_supported_and_says_why() -> None:
+    found = graph(
+        [
+            ("o0", "left of", "o1", 0.9),
+            ("o1", "left of", "o2", 0.95),
+            ("o0", "right of", "o2", 0.85),
+        ]
+    ).repair()
+    assert [edge.relation for edge in found.query()] == ["left of", "left of"]
+    dropped = found.candidates.to_pylist()[2]
+    assert (dropped["decision"], dropped["emitted"]) == ("abstain", None)
+    assert "contradicts" in dropped["reasons"]
+    assert len(found.prune(0.5).edges) == 2, "pruning must not bring it back"
+
+
+def test_a_guarantee_is_refused_where_it_would_not_hold() -> None:
+    model = SimpleNamespace(is_shipped=True, calibrated_on="VSR statements")
+    with pytest.raises(GuaranteeError, match="enumerated pairs"):
+        graph(KITCHEN).prune(accuracy=0.9, delta=0.1, model=model)  # type: ignore[arg-type]
+    with pytest.raises(GuaranteeError, match="repaired"):
+        graph(KITCHEN).repair().prune(accuracy=0.9, delta=0.1, model=model)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="not both"):
+        graph(KITCHEN).prune(0.9, accuracy=0.9)
+
+
+def test_a_rule_without_a_threshold_keeps_nothing() -> None:
+    model = SimpleNamespace(
+        is_shipped=False,
+        rule=lambda **_: DecisionRule(rule="accept", threshold=None, alpha=0.1, delta=0.1, n=3,
+                                      errors=1, bound=0.8, coverage=0.0, ceiling=1.0),
+    )  # fmt: skip
+    found = graph(KITCHEN).prune(accuracy=0.9, delta=0.1, model=model)  # type: ignore[arg-type]
+    assert len(found.edges) == 0
+    assert all("no_threshold" in row["reasons"] for row in found.candidates.to_pylist())
+
+
+@pytest.mark.parametrize("kind", ["json", "graphml", "dot"])
+@pytest.mark.filterwarnings("error")
+def test_every_format_loads_back_equal(kind: str, tmp_path) -> None:
+    found = graph(KITCHEN, ('say "cheese"', "a\\b\nc", "Töpfchen"), labels=[1, 0, None, 1]).repair()
+    save_graph(found, tmp_path / f"graph.{kind}")
+    assert load_graph(tmp_path / f"graph.{kind}") == found
+
+
+@pytest.mark.parametrize("kind", ["json", "graphml", "dot"])
+def test_an_empty_graph_loads_back_equal(kind: str) -> None:
+    found = graph([], [])
+    assert parse(render(found, kind), kind) == found
+
+
+def test_networkx_loads_json_and_graphml_as_the_kept_edges_only() -> None:
+    found = graph(KITCHEN)
+    assert from_networkx(found.to_networkx()) == found
+    ours = set(found.to_networkx().edges(keys=True))
+    node_link = nx.node_link_graph(json.loads(render(found, "json")), edges="edges")
+    assert set(node_link.edges(keys=True)) == ours
+    assert len(nx.parse_graphml(render(found, "graphml"), force_multigraph=True).edges) == len(ours)
+
+
+def test_the_published_schema_holds_for_what_is_written() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(json_schema())
+    for found in (graph(KITCHEN), graph([], []), graph(KITCHEN, labels=[1, 0, None, 1]).repair()):
+        validator.validate(json.loads(render(found, "json")))
+    broken = to_dict(graph(KITCHEN))
+    broken["edges"][0]["confidence"] = 1.5
+    assert list(validator.iter_errors(broken))
+
+
+def test_unreadable_graph_files_are_named(tmp_path) -> None:
+    with pytest.raises(FileError, match=r"none\.json"):
+        load_graph(tmp_path / "none.json")
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(InputError, match="not a scene graph"):
+        load_graph(tmp_path / "a.json")
+    (tmp_path / "a.graphml").write_text("<no")
+    with pytest.raises(InputError, match="not GraphML"):
+        load_graph(tmp_path / "a.graphml")
+    with pytest.raises(InputError, match="valid: json, graphml, dot"):
+        parse("", "png")
+    old = to_dict(graph(KITCHEN))
+    old["graph"]["schema"] = 0
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    with pytest.raises(SchemaVersionError, match=r"old\.json"):
+        load_graph(tmp_path / "old.json")
+
+
+def test_a_component_too_large_for_the_exact_way_is_still_made_acyclic() -> None:
+    ring = {(node, (node + 1) % 40): 1.0 + node for node in range(40)}
+    assert least_feedback(ring) == {(0, 1)}
+
+
+def test_edges_below_even_odds_are_only_dropped_for_a_contradiction() -> None:
+    found = graph([("o0", "left of", "o1", 0.45), ("o1", "left of", "o2", 0.4)], threshold=0.3)
+    assert found.repair().kept.tolist() == [True, True]
+    assert np.array_equal(found.repair().kept, found.kept)
