@@ -39,7 +39,7 @@ class World:
     """
 
     answerer: float = 0.54
-    spread: float = 1.6  # of logit q: a verifier that is right on 0.76 of the claims
+    spread: float = 1.6  # of logit q: a verifier that is right on 0.74 of the claims
     dependence: float = 0.0
     claims: int = 8  # most claims of an image; images carry 1 to this many
     inverted: bool = False  # the surest tenth of the scores is wrong as often as right
