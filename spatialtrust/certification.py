@@ -260,7 +260,7 @@ def rule_scores(
     return np.maximum(right, 1 - right), np.where(right < 0.5, ~is_correct, is_correct)
 
 
-def _counts(  # noqa: PLR0917
+def _counts(
     scores: NDArray[np.float32],
     is_correct: ArrayLike,
     thresholds: NDArray[np.float32],
