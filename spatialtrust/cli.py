@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
 from spatialtrust import __version__
+from spatialtrust.cli_output import emit, plain, say
 from spatialtrust.errors import InputError, SpatialTrustError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     "Check claims against boxes (verify), build scene graphs whose edges can be trusted (graph), "
     "fit the check to your own robot (label, fit), and measure it (eval).",
     no_args_is_help=True,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -39,23 +40,6 @@ def main() -> None:
 def _fail(error: Exception, code: int) -> None:
     typer.secho(f"error: {error}", err=True, fg="red")
     sys.exit(code)
-
-
-def emit(result: Any) -> None:
-    """Print a result as JSON; NaN is null."""
-    typer.echo(json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value
 
 
 def _print_version(wanted: bool) -> None:
@@ -93,11 +77,12 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="Shipped model's name, or the JSON that `fit` wrote.")
 ]
 BoxFormat = Annotated[
-    str | None,
-    typer.Option(help="xyxy, xywh or cxcywh; default: told from the numbers, and logged."),
+    Literal["xyxy", "xywh", "cxcywh"] | None,
+    typer.Option(help="Default: told from the numbers, and logged."),
 ]
 BoxUnit = Annotated[
-    str | None, typer.Option(help="pixel or fraction; default: told from the numbers, and logged.")
+    Literal["pixel", "fraction"] | None,
+    typer.Option(help="Default: told from the numbers, and logged."),
 ]
 
 
@@ -148,13 +133,13 @@ def verify(
         verdicts = found.explained()
     write_table(verdicts.data, out)
     manifest = out.with_name(f"{out.name}.manifest.json")
-    write_text(json.dumps(_plain(found.manifest), indent=2, ensure_ascii=False) + "\n", manifest)
+    write_text(json.dumps(plain(found.manifest), indent=2, ensure_ascii=False) + "\n", manifest)
     for note in found.notes:
-        log(note)
+        say(note)
     for fault in found.faults[:_MOST_FAULTS]:
-        log(str(fault))
+        say(str(fault))
     if len(found.faults) > _MOST_FAULTS:
-        log(f"... and {len(found.faults) - _MOST_FAULTS} more; see `reasons` in {out}")
+        say(f"... and {len(found.faults) - _MOST_FAULTS} more; see `reasons` in {out}")
     emit({"out": out, **{name: found.manifest[name] for name in _VERIFY_SUMMARY}})
     if found.broken is not None:
         raise found.broken
@@ -191,7 +176,7 @@ def evaluate(
         origin = json.loads(manifest.read_text(encoding="utf-8"))
         known = ("model", "calibrated_on", "in_sample_share")
         found = {**{name: origin.get(name) for name in known}, **found}
-    log(render(found))
+    say(render(found))
     emit(found)
 
 
@@ -249,8 +234,3 @@ def backends(
                 for relation in RELATIONS.values()
             }
         )
-
-
-def log(line: str) -> None:
-    """One line on stderr."""
-    typer.echo(line, err=True)
