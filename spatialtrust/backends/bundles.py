@@ -26,7 +26,7 @@ class Known:
     ----------
     reference: what to pass as asker or detector.
     role: asker, detector.
-    parameters: in millions.
+    parameters: in millions; float32 files take four bytes each.
     licence: of the weights, as their publisher states it.
     """
 
@@ -37,11 +37,14 @@ class Known:
 
 
 KNOWN: Final = (
+    Known("tabletop:clip", "asker", 1, "Apache-2.0"),
+    Known("tabletop:blip2", "asker", 1, "Apache-2.0"),
+    Known("tabletop:grounding-dino", "detector", 2, "Apache-2.0"),
     Known("clip:openai/clip-vit-base-patch32", "asker", 151, "MIT"),
     Known("clip:openai/clip-vit-large-patch14", "asker", 428, "MIT"),
     Known("clip:google/siglip-base-patch16-224", "asker", 203, "Apache-2.0"),
     Known("blip2:Salesforce/blip2-opt-2.7b", "asker", 3745, "MIT; OPT: Meta's OPT licence"),
-    Known("blip2:Salesforce/blip2-flan-t5-xl", "asker", 3943, "MIT; Flan-T5: Apache-2.0"),
+    Known("blip2:Salesforce/blip2-flan-t5-xl", "asker", 3942, "MIT; Flan-T5: Apache-2.0"),
     Known("blip2:Salesforce/blip2-itm-vit-g", "asker", 1172, "MIT"),
     Known("grounding-dino:IDEA-Research/grounding-dino-tiny", "detector", 172, "Apache-2.0"),
     Known("grounding-dino:IDEA-Research/grounding-dino-base", "detector", 233, "Apache-2.0"),
@@ -52,7 +55,41 @@ KNOWN: Final = (
         "Apache-2.0",
     ),
 )
-"""Parameters are those of the configuration, computed; float32 files take 4 bytes each."""
+"""Models that these backends were written for; any of the same architecture works."""
+
+
+def status_of(reference: str) -> str:
+    """Where a model's files are: in the package, in the local cache, or nowhere yet.
+
+    >>> status_of("clip:nobody/no-such-model")
+    'not here: spatialtrust backends fetch clip:nobody/no-such-model --to models/no-such-model'
+    """
+    from spatialtrust.backends.loading import cached_snapshot
+
+    kind, _, target = reference.partition(":")
+    if kind == "tabletop":
+        from spatialtrust.backends.registry import TABLETOP
+
+        return "in the package" if (TABLETOP / target).is_dir() else "not in this installation"
+    name, _, revision = target.partition("@")
+    if cached := cached_snapshot(name, revision or None):
+        return f"in the local cache, revision {cached.name}"
+    return f"not here: spatialtrust backends fetch {reference} --to models/{Path(name).name}"
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Every known model with role, size, licence and status, as JSON-ready rows."""
+    return [
+        {
+            "reference": known.reference,
+            "role": known.role,
+            "parameters_millions": known.parameters,
+            "megabytes": 4 * known.parameters,
+            "licence": known.licence,
+            "status": status_of(known.reference),
+        }
+        for known in KNOWN
+    ]
 
 
 def fetch(reference: str, to: Path) -> dict[str, Any]:
