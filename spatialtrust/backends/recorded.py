@@ -1,0 +1,178 @@
+"""Outputs of any model, from any place, replayed: ``recorded:answers.parquet``.
+
+Nothing is computed, so no image needs to exist. What was not recorded has a row that says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust.io.detections import read_detections
+from spatialtrust.io.matching import match_names, resolve
+from spatialtrust.io.parquet import read_table
+from spatialtrust.tables import Answers, Detections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spatialtrust.backends.base import Options, Pixels
+    from spatialtrust.io.detections import Recorded
+    from spatialtrust.tables import Claims, Grounding
+
+NOT_RECORDED: Final = "not_recorded"
+NOT_FOUND: Final = "not_found"
+
+
+@dataclass
+class RecordedDetector:
+    """Boxes from a file, see :mod:`spatialtrust.io.detections`.
+
+    Attributes
+    ----------
+    path: file or folder; read at the first call.
+    reference: what it was opened by.
+    """
+
+    path: Path
+    reference: str
+    needs_pixels: bool = False
+
+    @property
+    def revision(self) -> str | None:
+        """Hash of the file's bytes; None for a folder."""
+        return file_revision(self.path)
+
+    @cached_property
+    def _recorded(self) -> Recorded:
+        return read_detections(self.path)
+
+    def detect(
+        self, images: Mapping[str, Pixels], phrases: Mapping[str, Sequence[str]]
+    ) -> Detections:
+        """The recorded boxes; of an image that ``phrases`` does not have, all of them.
+
+        An array of shape (H, W, 0) stands for an image whose pixels are not needed; its size is
+        what boxes in fractions are scaled by.
+        """
+        recorded = self._recorded
+        matching = match_names(recorded.names, images)
+        sizes = {
+            image_id: (pixels.shape[1], pixels.shape[0]) if pixels.shape[0] else (None, None)
+            for image_id, pixels in images.items()
+        }
+        found = resolve(recorded.boxes, sizes, self.reference, matching.image_of)
+        return keep_phrases(found, phrases, self.reference)
+
+
+@dataclass
+class RecordedAsker:
+    """Answers from a table keyed by claim, model, view, form and prompt.
+
+    Attributes
+    ----------
+    path: Parquet file or folder of parts; read at the first call.
+    reference: what it was opened by; written as ``model`` where nothing was recorded.
+    """
+
+    path: Path
+    reference: str
+    needs_pixels: bool = False
+
+    @property
+    def revision(self) -> str | None:
+        """Hash of the file's bytes; None for a folder."""
+        return file_revision(self.path)
+
+    @cached_property
+    def _recorded(self) -> Answers:
+        return Answers.from_arrow(read_table(self.path), str(self.path))
+
+    def ask(
+        self,
+        images: Mapping[str, Pixels],
+        claims: Claims,
+        *,
+        views: Sequence[str] = ("plain",),
+        forms: Sequence[str] = ("claim",),
+        prompts: Sequence[str] = ("default",),
+        grounding: Grounding | None = None,
+    ) -> Answers:
+        """The recorded rows of these claims, views, forms and prompts, under the recorded model."""
+        known = self._recorded.data
+        wanted = pc.is_in(known["claim_id"], value_set=claims.column("claim_id").combine_chunks())
+        for name, values in (("view", views), ("form", forms), ("prompt_id", prompts)):
+            wanted = pc.and_(wanted, pc.is_in(known[name], value_set=pa.array(list(values))))
+        found = known.filter(wanted)
+        asked = claims.column("claim_id")
+        lost = asked.filter(
+            pc.invert(pc.is_in(asked, value_set=found["claim_id"].combine_chunks()))
+        )
+        missing = Answers.from_columns(
+            {
+                "claim_id": lost,
+                "model": pa.repeat(self.reference, len(lost)),
+                "view": pa.repeat(views[0], len(lost)),
+                "form": pa.repeat(forms[0], len(lost)),
+                "prompt_id": pa.repeat(prompts[0], len(lost)),
+                "status": pa.repeat(NOT_RECORDED, len(lost)),
+            }
+        )
+        return Answers.concat([Answers(found), missing]).sorted()
+
+
+def open_detector(target: str, reference: str, options: Options) -> RecordedDetector:
+    """What the registry calls for ``recorded:`` as a detector."""
+    return RecordedDetector(Path(target), reference)
+
+
+def open_asker(target: str, reference: str, options: Options) -> RecordedAsker:
+    """What the registry calls for ``recorded:`` as an asker."""
+    return RecordedAsker(Path(target), reference)
+
+
+def keep_phrases(
+    found: Detections, phrases: Mapping[str, Sequence[str]], reference: str
+) -> Detections:
+    """The boxes that were asked for, and a row without a box for each phrase that has none.
+
+    Phrases match without regard to case. Images that ``phrases`` does not have keep everything.
+    """
+    pairs = {
+        (image_id, phrase.lower()) for image_id, listed in phrases.items() for phrase in listed
+    }
+    keys = list(
+        zip(
+            found.strings("image_id"),
+            pc.utf8_lower(found.column("phrase")).to_pylist(),
+            strict=True,
+        )
+    )
+    known = set(keys)
+    wanted = np.array([key in pairs or key[0] not in phrases for key in keys], dtype=np.bool_)
+    missing = [
+        {
+            "image_id": image_id,
+            "object_id": f"{phrase}#0",
+            "phrase": phrase,
+            "rank": 0,
+            "model": reference,
+            "status": NOT_FOUND,
+        }
+        for image_id, listed in phrases.items()
+        for phrase in dict.fromkeys(listed)
+        if (image_id, phrase.lower()) not in known
+    ]
+    return Detections.concat([found.select(wanted), Detections.from_rows(missing)]).sorted()
+
+
+def file_revision(path: Path) -> str | None:
+    """SHA-256 of a file; None for a folder or where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
