@@ -1,3 +1,75 @@
-"""When can a vision-language model's spatial claim be trusted?"""
+"""When can a vision-language model's spatial claim be trusted?
+
+>>> import spatialtrust
+>>> sorted(spatialtrust.__all__)[:3]
+['Answers', 'Claims', 'DecisionRule']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spatialtrust.certification import Grid, certify
+    from spatialtrust.decision import DecisionRule, decide
+    from spatialtrust.errors import SpatialTrustError
+    from spatialtrust.evaluation import evaluate
+    from spatialtrust.fusion import TrustModel
+    from spatialtrust.graph import SceneGraph
+    from spatialtrust.pipeline import SpatialTrust
+    from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images, Verdicts
+    from spatialtrust.verification import Verification, verify
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Grid": "certification",
+    "certify": "certification",
+    "DecisionRule": "decision",
+    "decide": "decision",
+    "SpatialTrustError": "errors",
+    "evaluate": "evaluation",
+    "TrustModel": "fusion",
+    "SceneGraph": "graph",
+    "SpatialTrust": "pipeline",
+    "Answers": "tables",
+    "Claims": "tables",
+    "Detections": "tables",
+    "Evidence": "tables",
+    "Images": "tables",
+    "Verdicts": "tables",
+    "Verification": "verification",
+    "verify": "verification",
+}
+"""Public name to its module; loaded at first use, so that importing the package is cheap."""
+
+__all__ = [
+    "Answers",
+    "Claims",
+    "DecisionRule",
+    "Detections",
+    "Evidence",
+    "Grid",
+    "Images",
+    "SceneGraph",
+    "SpatialTrust",
+    "SpatialTrustError",
+    "TrustModel",
+    "Verdicts",
+    "Verification",
+    "certify",
+    "decide",
+    "evaluate",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

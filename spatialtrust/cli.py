@@ -117,7 +117,7 @@ def verify(
         spatialtrust verify claims.csv --out v.parquet --accuracy 0.9 --delta 0.1
     """
     from spatialtrust.io.parquet import write_table, write_text
-    from spatialtrust.verify import verify as run
+    from spatialtrust.verification import verify as run
 
     found = run(
         claims,
