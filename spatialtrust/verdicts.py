@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.decision import DecisionRule
-    from spatialtrust.fusion import TrustModel
+    from spatialtrust.fusion import Fused, TrustModel
     from spatialtrust.tables import Answers, Claims, Grounding
 
 YES: Final = ANSWERS.index("yes")
@@ -45,8 +45,13 @@ def judge(
     A claim without both boxes abstains whatever its ``p_true``; one whose answer is missing or
     unparsed has ``asserted`` null and abstains.
     """
-    evidence = gather(claims, grounding, answers)
-    fused = model.predict(evidence)
+    return conclude(claims, model.predict(gather(claims, grounding, answers)), rule, answers)
+
+
+def conclude(
+    claims: Claims, fused: Fused, rule: DecisionRule, answers: Answers | None = None
+) -> Verdicts:
+    """The last step of :func:`judge`: verdicts from probabilities that are there already."""
     asserted = assertions(claims, answers)
     seen = np.isfinite(fused.p_boxes)
     decisions = decide(np.where(seen, fused.p_true, np.nan), asserted, rule)
