@@ -1,4 +1,4 @@
-"""What is asked: every relation has a question, five wordings, and forms that mean what they say."""
+"""What is asked: each relation has a question, five wordings, and forms that mean what they say."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from spatialtrust.perturb import make_view, needs_boxes, parse_view
-from spatialtrust.prompts import question, reform
+from spatialtrust.prompts import STATEMENT, question, reform
 from spatialtrust.relations import RELATIONS
 from spatialtrust.tables import Answers
 
@@ -69,8 +69,8 @@ class Reader(Protocol):
         """One vision pass; an array or tensor per picture."""
         ...
 
-    def spell(self, claim: Triple, prompt: str) -> Hashable | None:
-        """The text, or texts, that ask a claim; equal ones are scored once. None: cannot ask it."""
+    def spell(self, claim: Triple, prompt: str) -> Hashable:
+        """The text, or texts, that ask a claim; equal ones are scored once."""
         ...
 
     def score(
@@ -179,7 +179,7 @@ def _plan(
     digests = {name: _digest(pixels) for name, pixels in images.items()}
     places: dict[bytes, int] = {}
     asks: dict[tuple[int, Hashable], int] = {}
-    spelled: dict[tuple[Triple, str], Hashable | None] = {}
+    spelled: dict[tuple[Triple, str], Hashable] = {}
     plan = _Plan({name: [] for name in Answers.key[:1] + Answers.key[2:]}, [], [], [], [])
 
     def place_of(row: int, image_id: str, view: str) -> int:
@@ -203,8 +203,6 @@ def _plan(
             return -1, "boxes_missing"
         if (asked, prompt) not in spelled:
             spelled[asked, prompt] = reader.spell(asked, prompt)
-        if spelled[asked, prompt] is None:
-            return -1, "prompt_not_supported"
         place = place_of(row, image_id, view)
         key = (place, spelled[asked, prompt])
         if key not in asks:
@@ -330,13 +328,19 @@ def _table(plan: _Plan, scores: Scores, model: str) -> Answers:
         result[given] = values[ask[given]]
         return result
 
-    mass, p_yes = spread(scores.mass), spread(scores.p_yes)
+    # A statement asks nothing, whatever the architecture made of it.
+    asked = np.array([prompt != STATEMENT for prompt in plan.columns["prompt_id"]], dtype=bool)
+    mass, p_yes = np.where(asked, spread(scores.mass), np.nan), spread(scores.p_yes)
     unparsed = mass < LEAST_MASS
     reply = np.where(unparsed, "unparsed", np.where(p_yes >= 0.5, "yes", "no"))
     columns["answer"] = pa.array(reply, pa.string(), mask=np.isnan(mass))
     for name in _NUMBERS:
         values = spread(getattr(scores, name))
-        hidden = np.isnan(values) | (unparsed & (name in ("p_yes", "margin")))
+        hidden = np.isnan(values)
+        if name == "p_yes":
+            hidden |= unparsed | ~asked
+        elif name == "margin":
+            hidden |= unparsed
         columns[name] = pa.array(values, pa.float32(), mask=hidden)
     columns["status"] = pa.array(status.tolist(), pa.string())
     return Answers.from_columns(columns, "answers").sorted()

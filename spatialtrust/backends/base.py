@@ -112,8 +112,9 @@ class Asker(Backend, Protocol):
         claims: (N,) rows.
         views: names that ``perturb.parse_view`` reads: plain, mirror, crop, noise-N.
         forms: names in ``prompts.FORMS``: claim, converse, opposite, swapped.
-        prompts: names in ``prompts.PROMPTS``: five paraphrases, and ``statement``, whose rows carry
-            only the claim's log-likelihood.
+        prompts: names in ``prompts.PROMPTS``: five paraphrases, and ``statement``, which asks
+            nothing: its rows say how well the claim's sentence fits the picture (log-likelihood,
+            similarity, or match margin), without an answer.
         grounding: row i holds the boxes of claim i; crop and noise-N views need it.
         """
         ...

@@ -27,7 +27,7 @@ from spatialtrust.backends.loading import (
 )
 from spatialtrust.backends.packing import best_size, plant, stack
 from spatialtrust.errors import BackendError
-from spatialtrust.prompts import STATEMENT, alternatives
+from spatialtrust.prompts import STATEMENT, alternatives, caption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,9 +77,9 @@ class ClipReader:
             found = self.model.get_image_features(pixel_values=values).pooler_output
         return list(_unit(found))
 
-    def spell(self, claim: Triple, prompt: str) -> tuple[str, ...] | None:
-        """The claim's caption, first, and its alternatives."""
-        return None if prompt == STATEMENT else alternatives(claim, prompt)
+    def spell(self, claim: Triple, prompt: str) -> tuple[str, ...]:
+        """The claim's caption, first, and its alternatives; a statement has none."""
+        return (caption(claim, prompt),) if prompt == STATEMENT else alternatives(claim, prompt)
 
     def score(
         self,
@@ -107,11 +107,13 @@ class ClipReader:
     def _compare(
         self, scores: asking.Scores, rows: NDArray[np.int64], cosine: NDArray[np.float32]
     ) -> None:
+        scores.similarity[rows] = cosine[:, 0]
+        if cosine.shape[1] == 1:
+            return
         logits = self.logit_scale * cosine.astype(np.float64)
         others = np.logaddexp.reduce(logits[:, 1:], axis=1)
         margin = logits[:, 0] - others
         logp = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        scores.similarity[rows] = cosine[:, 0]
         scores.margin[rows] = margin
         scores.p_yes[rows] = np.exp(logp[:, 0])
         scores.entropy[rows] = -(np.exp(logp) * logp).sum(axis=1)

@@ -149,6 +149,14 @@ def test_opt_equals_a_padded_batch_of_the_library(checkpoint, pictures, claims, 
     assert [found[claim_id] for claim_id, _ in asked] == pytest.approx(wanted.tolist(), abs=1e-3)
 
 
+def test_a_statement_asks_nothing_of_a_matcher_either(checkpoint, pictures, claims):
+    _, answers = ask(checkpoint, "itm", pictures, claims, prompts=("default", "statement"))
+    assert set(by_claim(answers, "answer", prompt_id="statement").values()) == {None}
+    assert set(by_claim(answers, "p_yes", prompt_id="statement").values()) == {None}
+    margins = (by_claim(answers, "margin", prompt_id=name) for name in ("default", "statement"))
+    assert len({tuple(margin.values()) for margin in margins}) == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_claim_alone_and_no_claim(checkpoint, pictures, claims, kind, monkeypatch):
     monkeypatch.setattr(asking, "LEAST_MASS", 0.0)

@@ -114,9 +114,14 @@ def test_a_text_too_long_fails_alone(checkpoint, pictures):
         backend.embed_texts(["mug " * 100])
 
 
-def test_a_statement_has_no_likelihood_here(checkpoint, pictures, claims):
-    answers = open_tiny(checkpoint).ask(pictures, claims, prompts=("statement",))
-    assert set(answers.strings("status")) == {"prompt_not_supported"}
+def test_a_statement_has_a_similarity_and_no_answer(checkpoint, pictures, claims):
+    few = claims.take(np.array([0, 2]))
+    backend = open_tiny(checkpoint)
+    stated = backend.ask(pictures, few, prompts=("statement",))
+    assert set(stated.strings("answer")) == {None}
+    assert np.isnan(stated.numbers("p_yes")).all()
+    asked = backend.ask(pictures, few).numbers("similarity")
+    np.testing.assert_allclose(stated.numbers("similarity"), asked, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,7 @@ from spatialtrust.backends.loading import (
     load_tokenizer,
     preprocess,
 )
-from spatialtrust.prompts import STATEMENT, caption
+from spatialtrust.prompts import caption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,9 +63,9 @@ class MatchReader:
             states = self.model.vision_model(values).last_hidden_state
         return [row.clone() for row in states]
 
-    def spell(self, claim: Triple, prompt: str) -> str | None:
+    def spell(self, claim: Triple, prompt: str) -> str:
         """The claim's caption."""
-        return None if prompt == STATEMENT else caption(claim, prompt)
+        return caption(claim, prompt)
 
     def score(
         self, features: Sequence[torch.Tensor], picture: NDArray[np.int64], texts: Sequence[str]
