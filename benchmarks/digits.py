@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from spatialtrust.io.embedded import EmbeddedImages
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -65,7 +67,7 @@ def scenes(
 
 
 def web_cells(images: NDArray[np.uint8], cells: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Cells as a careless writer of captions sees them: look-alikes swapped, mostly in heavy ink."""
+    """Cells as a careless caption writer sees them: look-alikes swapped, mostly in heavy ink."""
     swapped = np.arange(EMPTY + 1)
     swapped[list(LOOK_ALIKES)] = list(LOOK_ALIKES.values())
     ink = images[..., 0].reshape(-1, 8, 3, 8).mean(axis=(1, 3)) / 255
@@ -159,3 +161,31 @@ def two_towers(seed: int = 0) -> TwoTowers:
             optimiser.step()
             schedule.step()
     return model.eval()
+
+
+def embedded(
+    pool: str, count: int, seed: int, *, digits: Sequence[int] = (1, 2, 3)
+) -> EmbeddedImages:
+    """Scenes of one pool under the two towers.
+
+    One digit: ten classes. Two: a hundred. Otherwise no classes; all have captions.
+    """
+    model = two_towers()
+    images, cells = scenes(pool, count, seed, digits=digits)
+    said = captions(cells)
+    names = {
+        (1,): WORDS,
+        (2,): tuple(f"{left} {right}" for left in WORDS for right in WORDS),
+    }.get(tuple(digits), WORDS[:2])
+    number = {name: place for place, name in enumerate(names)}
+    return EmbeddedImages(
+        images=model.embed_images(list(images)),
+        texts=model.embed_texts(names),
+        labels=np.array([number.get(text, -1) for text in said]),
+        class_names=names,
+        image_ids=np.array([f"{pool}/{seed}/{row}" for row in range(count)], dtype=object),
+        digests=np.array([hashlib.sha256(i.tobytes()).digest() for i in images], dtype=object),
+        model=f"{model.reference}@{model.revision}",
+        logit_scale=model.logit_scale,
+        captions=model.embed_texts(said),
+    )

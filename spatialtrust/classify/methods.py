@@ -1,0 +1,198 @@
+"""Failure predictors by name: fitted on the split they declare, scored on embedded images.
+
+>>> sorted(LABEL_FREE)
+['doctor', 'energy', 'entropy', 'max-cosine', 'max-logit', 'mcm']
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from spatialtrust import failure
+from spatialtrust.errors import InputError, suggest
+from spatialtrust.failure import FailurePredictor, LabelledData
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from spatialtrust.classify.splits import Splits
+    from spatialtrust.io.embedded import EmbeddedImages
+
+    Scores = NDArray[np.float64]
+
+LABEL_FREE: Final[dict[str, Callable[[EmbeddedImages], Scores]]] = {
+    "mcm": lambda images: failure.mcm(images.logits),
+    "max-logit": lambda images: failure.max_logit(images.logits),
+    "max-cosine": lambda images: failure.max_cosine(images.logits, images.logit_scale),
+    "energy": lambda images: failure.energy(images.logits),
+    "entropy": lambda images: failure.entropy(images.logits),
+    "doctor": lambda images: failure.doctor(images.logits),
+}
+"""Scores that need no labels, by name."""
+
+LEARNED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "temperature-scaling": ("TemperatureScaling", {}),
+    "rel-u": ("RelU", {}),
+    "confidnet": ("ConfidNet", {}),
+    "bayesvlm": ("BayesVLM", {}),
+    "trustvlm": ("TrustVLM", {}),
+    "trustvlm-star": ("TrustVLM", {"variant": "star"}),
+    "lvu": ("LVU", {}),
+    "vilu": ("ViLU", {}),
+}
+"""Methods that are fitted: class in `spatialtrust.failure` and options, by name."""
+
+METHODS: Final = (*LABEL_FREE, *LEARNED)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method, ready to score. ``predictor`` is None for label-free scores."""
+
+    name: str
+    predictor: FailurePredictor | None
+
+    @property
+    def labelled_data(self) -> LabelledData:
+        """The labels it has seen."""
+        return LabelledData("none", 0) if self.predictor is None else self.predictor.labelled_data
+
+    def score(self, images: EmbeddedImages) -> Scores:
+        """Confidence (N,), higher = safer.
+
+        Raises: InputError for embeddings of another model than it was fitted on.
+        """
+        if self.predictor is None:
+            return LABEL_FREE[self.name](images)
+        return score(self.predictor, images)
+
+    def predict(self, images: EmbeddedImages) -> NDArray[np.int64]:
+        """The predictions it speaks of: the zero-shot ones, but its own for TrustVLM*."""
+        if isinstance(self.predictor, failure.TrustVLM):
+            features = _shot_features(self.predictor, images)
+            return self.predictor.predict(images.logits, features)
+        return np.asarray(images.logits.argmax(axis=1), dtype=np.int64)
+
+    def is_correct(self, images: EmbeddedImages) -> NDArray[np.bool_]:
+        """Whether these predictions are right."""
+        return np.asarray(self.predict(images) == images.labels)
+
+
+def fit(name: str, splits: Splits, *, seed: int = 0, **options: Any) -> Method:
+    """Fit a method by name, on the split that it declares.
+
+    Parameters
+    ----------
+    options: of the method's class, such as ``epochs=20`` for "vilu".
+
+    Raises: InputError for an unknown name or option, or data that it cannot learn from.
+    """
+    expect_known([name])
+    if name in LABEL_FREE:
+        return Method(name, None)
+    kind, predictor = _new(name, seed, options)
+    train, calibration = splits.train, splits.calibration
+    if kind in ("TemperatureScaling", "RelU"):
+        predictor.fit(calibration.logits, calibration.labels)
+    elif kind == "ConfidNet":
+        predictor.fit(train.images, train.logits, train.labels)
+    elif kind == "BayesVLM":
+        # The cache holds embeddings, so the uncertainty is that of one more linear map after them,
+        # and the pairs are images with their class's prompt, which takes labels.
+        predictor.fit(train.images, train.texts[train.labels], logit_scale=train.logit_scale)
+        predictor.facts_["labelled_rows"] = len(train)
+    elif kind == "TrustVLM":
+        encoder = "images" if train.auxiliary is None else "auxiliary"
+        predictor.fit(_features(train, encoder), train.labels, classes=len(train.texts))
+        predictor.facts_["features"] = encoder
+    else:
+        predictor.fit(train.images, train.texts, train.labels, logit_scale=train.logit_scale)
+    return Method(name, predictor.bind(train.model))
+
+
+def fit_captions(name: str, images: EmbeddedImages, *, seed: int = 0, **options: Any) -> Method:
+    """Fit "vilu" or "lvu" on pairs of image and caption instead of labels.
+
+    Raises: InputError for another method, or images without captions.
+    """
+    if name not in ("vilu", "lvu"):
+        raise InputError(f'method "{name}" does not learn from captions; valid: vilu, lvu')
+    _, predictor = _new(name, seed, options)
+    predictor.fit_captions(images.images, captions_of(images), logit_scale=images.logit_scale)
+    return Method(name, predictor.bind(images.model))
+
+
+def captions_of(images: EmbeddedImages) -> NDArray[np.float32]:
+    """Caption embeddings (N, d), or an error that says how to get them."""
+    if images.captions is None:
+        raise InputError(
+            "these images have no captions; embed pairs of image and caption (a list with a "
+            "caption column, or WebDataset archives)"
+        )
+    return images.captions
+
+
+def load_method(name: str) -> Method:
+    """A label-free score by name, or a fitted method by the file that holds it."""
+    if name in LABEL_FREE:
+        return Method(name, None)
+    if name in LEARNED:
+        raise InputError(
+            f"{name} must be fitted first (spatialtrust classify train); give its file"
+        )
+    predictor = FailurePredictor.load(name)
+    return Method(type(predictor).__name__, predictor)
+
+
+def score(predictor: FailurePredictor, images: EmbeddedImages) -> Scores:
+    """Confidence (N,) of any fitted predictor; refuses embeddings of another model."""
+    predictor.expect_model(images.model)
+    match predictor:
+        case failure.TemperatureScaling() | failure.RelU():
+            return predictor.score(images.logits)
+        case failure.TrustVLM():
+            return predictor.score(images.logits, _shot_features(predictor, images))
+        case failure.BayesVLM():
+            return predictor.score(images.images, images.texts)
+        case failure.ConfidNet():
+            return predictor.score(images.images)
+        case failure.ViLU():
+            return predictor.score(images.images, images.texts)
+    raise InputError(f"{type(predictor).__name__} cannot score embedded images")
+
+
+def expect_known(names: Sequence[str]) -> None:
+    """Refuse names of methods that there are not."""
+    for name in names:
+        if name not in METHODS:
+            raise InputError(
+                f'method "{name}" is not known; {suggest(name, METHODS)}valid: {", ".join(METHODS)}'
+            )
+
+
+def _new(name: str, seed: int, options: Mapping[str, Any]) -> tuple[str, Any]:
+    """A learned method's class name, and an unfitted one with its options."""
+    kind, defaults = LEARNED[name]
+    cls: Any = getattr(failure, kind)
+    known = cls.__dataclass_fields__
+    if unknown := set(options) - set(known):
+        raise InputError(f'{kind} has no option "{min(unknown)}"; valid: {", ".join(known)}')
+    seeded = {"seed": seed} if "seed" in known else {}
+    return kind, cls(**{**seeded, **defaults, **options})
+
+
+def _features(images: EmbeddedImages, encoder: str) -> NDArray[np.float32]:
+    if encoder == "images":
+        return images.images
+    if images.auxiliary is None:
+        raise InputError("TrustVLM was fitted on a second image encoder; give --auxiliary")
+    return images.auxiliary
+
+
+def _shot_features(predictor: failure.TrustVLM, images: EmbeddedImages) -> NDArray[np.float32]:
+    return _features(images, str(predictor.facts_["features"]))

@@ -1,0 +1,53 @@
+"""What commands print: JSON on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def emit(result: Any) -> None:
+    """Print a result as JSON; NaN is null."""
+    typer.echo(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print a line for people on stderr."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def progress(noun: str) -> Iterator[Callable[[int, int], None]]:
+    """A counter on stderr: things seen, and things newly done."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(noun)
+
+        def update(seen: int, done: int) -> None:
+            shown.update(task, description=f"{seen} {noun} seen, {done} new")
+
+        yield update
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready data: NaN is null, paths and keys are text."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
