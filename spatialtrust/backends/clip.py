@@ -137,7 +137,9 @@ class ClipReader:
         config = self.model.config.text_config
         token_cost = config.hidden_size * _ACTIVATIONS * self.dtype.itemsize
         if self.causal:
-            trees = plant(tokens, best_size(config.hidden_size, shared=2))
+            # The library refuses rows longer than its positions, whatever positions they use.
+            size = min(best_size(config.hidden_size, shared=2), config.max_position_embeddings)
+            trees = plant(tokens, size)
             groups = [tree.sequences.tolist() for tree in trees]
             costs = [float(len(tree) * token_cost) for tree in trees]
         else:

@@ -99,6 +99,17 @@ def test_the_four_directions_of_a_pair_share_four_captions(checkpoint, pictures)
     assert len(rows) == 1, "texts are embedded once a run"
 
 
+def test_more_captions_than_one_row_holds(checkpoint):
+    backend = open_tiny(checkpoint)
+    texts = [f"the {a} {b} is {c} the {d}" for a in ("red", "blue") for b in ("mug", "cup", "box")
+             for c in ("above", "below", "near") for d in ("table", "kettle")]  # fmt: skip
+    assert sum(len(ids) for ids in backend.reader.tokenizer(texts)["input_ids"]) > 3 * 77
+    together = backend.embed_texts(texts)
+    alone = open_tiny(checkpoint)
+    for text, row in zip(texts, together, strict=True):
+        np.testing.assert_allclose(alone.embed_texts([text])[0], row, atol=1e-5)
+
+
 def test_a_text_too_long_fails_alone(checkpoint, pictures):
     backend = open_tiny(checkpoint)
     claims = Claims.from_rows(
