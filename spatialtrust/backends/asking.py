@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import pyarrow as pa
 
+from spatialtrust.errors import InputError, suggest
 from spatialtrust.perturb import make_view, needs_boxes, parse_view
 from spatialtrust.prompts import STATEMENT, question, reform
 from spatialtrust.relations import RELATIONS
+from spatialtrust.signals import ASKED
 from spatialtrust.tables import Answers
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.backends.base import Pixels
+    from spatialtrust.backends.base import Asker, Pixels
     from spatialtrust.backends.batching import Budget
     from spatialtrust.prompts import Triple
     from spatialtrust.tables import Claims, Grounding
@@ -162,6 +164,34 @@ def answer(
         for picture in window:
             picture.features = None
     return _table(plan, scores, model)
+
+
+def ask_for(
+    wanted: Sequence[str],
+    asker: Asker,
+    images: Mapping[str, Pixels],
+    claims: Claims,
+    grounding: Grounding | None = None,
+) -> Answers:
+    """Ask what some signals need, and nothing else.
+
+    Parameters
+    ----------
+    wanted: names in ``signals.ASKED``, such as ``answer``, ``paraphrases``, ``orbit``.
+
+    Raises
+    ------
+    InputError: a name is not known.
+    """
+    for name in wanted:
+        if name not in ASKED:
+            raise InputError(
+                f'signal "{name}" is not known; {suggest(name, ASKED)}valid: {", ".join(ASKED)}'
+            )
+    parts = [
+        asker.ask(images, claims, **ASKED[name]._asdict(), grounding=grounding) for name in wanted
+    ]
+    return Answers.concat(parts).sorted()
 
 
 def _plan(

@@ -9,12 +9,15 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from spatialtrust.backends import asking  # noqa: E402
+from spatialtrust.backends.asking import ask_for  # noqa: E402
 from spatialtrust.backends.base import Asker, Options  # noqa: E402
 from spatialtrust.backends.blip2 import open_backend  # noqa: E402
 from spatialtrust.backends.blip2.replies import read  # noqa: E402
 from spatialtrust.backends.packing import plant  # noqa: E402
+from spatialtrust.errors import InputError  # noqa: E402
 from spatialtrust.perturb import mirror  # noqa: E402
 from spatialtrust.prompts import caption, question  # noqa: E402
+from spatialtrust.signals import ASKED, signals  # noqa: E402
 from spatialtrust.tables import Claims, Grounding  # noqa: E402
 
 KINDS = ("opt", "t5", "itm")
@@ -223,6 +226,41 @@ def test_views_forms_and_prompts_are_rows_with_their_own_answers(checkpoint, pic
     assert len({plain, mirrored, cropped, noised}) == 4
     _, other = ask(checkpoint, "itm", {"a.jpg": mirror(pictures["a.jpg"])}, few.take(np.array([0])))
     assert mirrored == pytest.approx(by_claim(other, "margin")["0"], abs=1e-4)
+
+
+def test_all_signals_from_real_answers(checkpoint, pictures, claims):
+    """Every signal has its questions, and every picture is encoded once for all of them."""
+    folder = checkpoint("opt")
+    backend = open_backend(str(folder), f"blip2:{folder}", Options(device="cpu"))
+    passes = []
+    backend.reader.model.vision_model.register_forward_pre_hook(
+        lambda module, inputs: passes.append(len(inputs[0]))
+    )
+    few = claims.take(np.array([0, 2]))
+    boxes = np.array([[[2, 2, 12, 12]] * 2, [[20, 20, 32, 30]] * 2], dtype=np.float32)
+    answers = ask_for(ASKED, backend, pictures, few, Grounding.from_boxes(boxes[0], boxes[1]))
+    assert len(answers) == 2 * (1 + 4 + 8 + 4 + 1)
+    assert sum(passes) == len(("plain", "mirror", "crop")) + 4
+    found = signals(few, answers)
+    for name in ("orbit", "orbit_plain", "orbit_mirror", "entropy"):
+        assert np.isfinite(getattr(found, name)).all(), name
+    stated = by_claim(
+        answers, "loglik_per_token", view="plain", form="claim", prompt_id="statement"
+    )
+    assert found.orbit_plain[0] == pytest.approx(
+        stated["0"] / 2
+        + sum(
+            sign
+            * by_claim(answers, "loglik_per_token", view="plain", form=form, prompt_id="statement")[
+                "0"
+            ]
+            / 2
+            for form, sign in (("converse", 1), ("opposite", -1), ("swapped", -1))
+        ),
+        abs=1e-4,
+    )
+    with pytest.raises(InputError, match='did you mean "orbit"'):
+        ask_for(["orbits"], backend, pictures, few)
 
 
 def test_rows_that_cannot_be_asked_say_why(checkpoint, pictures):

@@ -117,8 +117,14 @@ def blip2(
     return _save(folder, model, tokenizer, processor)
 
 
-def grounding_dino(folder: Path, kind: str = "grounding-dino", **changes: Any) -> Path:
-    """A GroundingDINO or MM-GroundingDINO."""
+def grounding_dino(
+    folder: Path,
+    kind: str = "grounding-dino",
+    *,
+    size: dict[str, int] | None = None,
+    **changes: Any,
+) -> Path:
+    """A GroundingDINO or MM-GroundingDINO; ``size`` is what images are resized to."""
     import transformers
 
     prefix = {"grounding-dino": "GroundingDino", "mm-grounding-dino": "MMGroundingDino"}[kind]
@@ -145,7 +151,7 @@ def grounding_dino(folder: Path, kind: str = "grounding-dino", **changes: Any) -
     _spread(model.model.text_backbone)
     _spread(model.model.backbone)
     processor = transformers.GroundingDinoImageProcessorPil(
-        size={"shortest_edge": 64, "longest_edge": 96}
+        size=size or {"shortest_edge": 64, "longest_edge": 96}
     )
     return _save(folder, model, tokenizer, processor)
 
