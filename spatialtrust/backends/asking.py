@@ -203,6 +203,7 @@ def _plan(
     prompts: Sequence[str],
     grounding: Grounding | None,
 ) -> _Plan:
+    views, forms, prompts = (tuple(dict.fromkeys(names)) for names in (views, forms, prompts))
     _check_names(views, forms, prompts)
     boxes = _boxes(grounding, len(claims))
     triples = _triples(claims)

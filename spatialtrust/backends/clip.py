@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from spatialtrust.prompts import Triple
     from spatialtrust.tables import Answers, Claims, Grounding
 
-_CLASSES: Final = {"clip": "CLIPModel", "siglip": "SiglipModel", "siglip2": "SiglipModel"}
+_CLASSES: Final = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 _ACTIVATIONS: Final = 16
 _KEPT_TEXTS: Final = 100_000
 """Text embeddings that are remembered: 200 MB at 512 numbers each."""

@@ -7,7 +7,7 @@ values that the cross-attention makes of the picture, about half of a claim's co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from spatialtrust.backends.batching import Budget
     from spatialtrust.prompts import Triple
 
+_CAPTION: Final = 12
+"""Tokens of a usual caption, for the size of a row."""
+
 
 class MatchReader:
     """Reads the match probability of a claim's caption."""
@@ -47,7 +50,9 @@ class MatchReader:
         queries = self.model.query_tokens.shape[1]
         self._width = config.hidden_size
         self._limit = config.max_position_embeddings
-        self._pack = pack_size(queries + 12, self._width, checkpoint.config["vision_config"])
+        vision = self.model.config.vision_config
+        patches = (vision.image_size // vision.patch_size) ** 2 + 1
+        self._pack = pack_size(queries + _CAPTION, patches, vision.hidden_size)
 
     @property
     def picture_cost(self) -> float:
@@ -147,21 +152,17 @@ class MatchReader:
             _fill(scores, rows, margin)
 
 
-def pack_size(tokens: int, width: int, vision: dict[str, Any]) -> int:
+def pack_size(tokens: int, patches: int, wide: int) -> int:
     """Claims per row that cost the fewest operations.
 
-    Per claim, a row of n claims adds 1 / n of the picture's keys and values (two width x h matrices
-    for each of P patches, in every other layer) and attention to the n - 1 other claims (4 tokens^2
-    width per claim and layer): n = sqrt(P h / (2 tokens^2)).
+    Per claim, a row of n claims adds 1 / n of the picture's keys and values (two width x wide
+    matrices for each patch, in every other layer) and attention to the n - 1 other claims
+    (4 tokens^2 width per claim and layer): n = sqrt(patches wide / (2 tokens^2)).
 
-    >>> pack_size(44, 768, {"image_size": 224, "patch_size": 14, "hidden_size": 1408})
+    >>> pack_size(tokens=44, patches=257, wide=1408)
     10
     """
-    side = int(vision.get("image_size", 224)) // int(vision.get("patch_size", 14))
-    shared = 2.0 * (side * side + 1) * float(vision.get("hidden_size", 1408)) * width
-    apart = 4.0 * tokens**2 * width
-    best: float = (shared / apart) ** 0.5
-    return max(1, round(best))
+    return max(1, round(float(patches * wide / (2 * tokens * tokens)) ** 0.5))
 
 
 def _fill(scores: Scores, rows: NDArray[np.int64], margin: NDArray[np.float32]) -> None:
