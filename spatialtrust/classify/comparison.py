@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from spatialtrust import metrics
 from spatialtrust.certification import Grid, certify
-from spatialtrust.classify.methods import METHODS, expect_known, fit
+from spatialtrust.classify.methods import METHODS, Method, expect_known, fit
 from spatialtrust.classify.splits import Splits, divide
 from spatialtrust.errors import SpatialTrustError
 
@@ -33,11 +33,13 @@ class Comparison:
     Attributes
     ----------
     table: one row per method; see `compare` for the columns.
-    rules: the certified threshold of each method.
+    methods: those that could be fitted, ready to score more images.
+    rules: the certified threshold of each.
     settings: everything needed to run it again.
     """
 
     table: pa.Table
+    methods: dict[str, Method]
     rules: dict[str, DecisionRule]
     settings: dict[str, Any]
 
@@ -90,13 +92,14 @@ def compare(
     base = fit(baseline, usable, seed=seed)
     reference = (base.score(splits.test), base.is_correct(splits.test))
     rows: list[dict[str, Any]] = []
+    fitted: dict[str, Method] = {}
     rules: dict[str, DecisionRule] = {}
     for name in methods:
         if progress is not None:
             progress(name)
         started = time.perf_counter()
         try:
-            method = fit(name, usable, seed=seed)
+            fitted[name] = method = fit(name, usable, seed=seed)
         except SpatialTrustError as error:
             rows.append({"method": name, "status": str(error)})
             continue
@@ -138,7 +141,7 @@ def compare(
         "delta": delta,
         "resamples": resamples,
     }
-    return Comparison(_table(rows), rules, settings)
+    return Comparison(_table(rows), fitted, rules, settings)
 
 
 def _measure(

@@ -1,0 +1,129 @@
+"""Every failure predictor on one split, and the studies, on embeddings that can be made here.
+
+    python -m benchmarks.classification                      digits, everything (about 20 minutes)
+    python -m benchmarks.classification --world tabletop     the shipped CLIP on rendered scenes
+    python -m benchmarks.classification --only comparison labels
+
+Prints the tables of docs/classification.md in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from spatialtrust.classify import Splits, compare, studies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from spatialtrust.io.embedded import EmbeddedImages
+
+
+class Digits:
+    """Ten classes; captions of one to three digits; a hundred pairs as another label set."""
+
+    def labels(self) -> Splits:
+        from benchmarks.digits import embedded
+
+        sizes = {"train": 10_000, "calibration": 2_000, "test": 4_000}
+        return Splits(*(embedded(*item, seed=1, digits=(1,)) for item in sizes.items()))
+
+    def captions(self) -> tuple[EmbeddedImages, EmbeddedImages]:
+        from benchmarks.digits import embedded
+
+        return embedded("train", 8_000, 2), embedded("test", 4_096, 2)
+
+    def label_sets(self) -> Mapping[str, EmbeddedImages]:
+        from benchmarks.digits import embedded
+
+        return {
+            "10 digits": embedded("test", 4_000, 1, digits=(1,)),
+            "100 pairs": embedded("test", 4_000, 3, digits=(2,)),
+        }
+
+
+class Tabletop:
+    """Coloured solids in crops; statements about whole scenes as captions."""
+
+    def labels(self) -> Splits:
+        from benchmarks.tabletop_crops import objects
+
+        sizes = {"train": 2_000, "calibration": 500, "test": 800}
+        return Splits(*(objects(*item) for item in sizes.items()))
+
+    def captions(self) -> tuple[EmbeddedImages, EmbeddedImages]:
+        from benchmarks.tabletop_crops import statements
+
+        return statements("train", 8_000), statements("test", 4_096)
+
+    def label_sets(self) -> Mapping[str, EmbeddedImages]:
+        from benchmarks.tabletop_crops import objects
+
+        return {"objects": objects("test", 800)}
+
+
+def show_comparison(splits: Splits) -> None:
+    found = compare(splits)
+    images = found.settings["images"]
+    print(
+        f"{found.settings['classes']} classes; images: "
+        + ", ".join(f"{count} {name}" for name, count in images.items())
+    )
+    print("\n| method | labels used | accuracy | AUROC | against MCM | FPR95 | AURC | certified |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in found.table.to_pylist():
+        if row["status"] != "ok":
+            print(f"| {row['method']} | {row['status']} | | | | | | |")
+            continue
+        gain = f"{row['auroc_gain']:+.3f} [{row['auroc_gain_low']:+.3f}, "
+        print(
+            f"| {row['method']} | {row['labelled_data']} | {row['accuracy']:.1%} "
+            f"| {row['auroc']:.3f} [{row['auroc_low']:.3f}, {row['auroc_high']:.3f}] "
+            f"| {gain}{row['auroc_gain_high']:+.3f}] "
+            f"| {row['fpr95']:.1%} | {row['aurc']:.4f} | {row['certified_coverage']:.1%} |"
+        )
+
+
+def show_study(table: pa.Table) -> None:
+    print("| variant | seeds | accuracy | AUROC | FPR95 |\n|---|---|---|---|---|")
+    for row in studies.summary(table):
+        spread = ("", "") if row["seeds"] < 2 else (row["auroc_sd"], row["fpr95_sd"])
+        auroc, fpr95 = (f" ± {sd:.3f}" if sd != "" else "" for sd in spread)
+        print(
+            f"| {row['variant']} | {row['seeds']} | {row['accuracy']:.1%} "
+            f"| {row['auroc']:.3f}{auroc} | {row['fpr95']:.3f}{fpr95} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    sections = ["comparison", "components", "losses", "labels", "captions", "transfer"]
+    parser.add_argument("--world", choices=["digits", "tabletop"], default="digits")
+    parser.add_argument("--only", nargs="+", choices=sections)
+    given = parser.parse_args()
+    wanted = given.only or sections
+    world: Any = Digits() if given.world == "digits" else Tabletop()
+    warnings.simplefilter("always")
+    splits = world.labels()
+    for section in wanted:
+        print(f"\n### {section}\n", flush=True)
+        if section == "comparison":
+            show_comparison(splits)
+        elif section == "components":
+            show_study(studies.components(splits))
+        elif section == "losses":
+            show_study(studies.losses(splits))
+        elif section == "labels":
+            show_study(studies.label_efficiency(splits))
+        elif section == "captions":
+            show_study(studies.candidates(*world.captions(), sizes=(16, 128, 1024)))
+        else:
+            show_study(studies.transfer(world.captions()[0], world.label_sets()))
+
+
+if __name__ == "__main__":
+    main()
