@@ -54,13 +54,15 @@ class Case:
         return open_asker(self.reference, options)
 
 
-def blip2_shaped(folder: Path, scale: int) -> Path:
+def blip2_shaped(folder: Path, *, widths: int, depths: int) -> Path:
+    """BLIP-2 OPT-2.7B with widths (and vocabulary) and depths divided."""
+
     def layers(width: int, inner: int, depth: int, heads: int) -> dict[str, int]:
         return {
-            "hidden_size": width // scale,
-            "intermediate_size": inner // scale,
-            "num_hidden_layers": max(1, depth // scale),
-            "num_attention_heads": heads // scale if width // scale % heads else heads,
+            "hidden_size": width // widths,
+            "intermediate_size": inner // widths,
+            "num_hidden_layers": depth // depths,
+            "num_attention_heads": heads,
         }
 
     return tiny.blip2(
@@ -70,12 +72,12 @@ def blip2_shaped(folder: Path, scale: int) -> Path:
         vision={**layers(1408, 6144, 39, 16), "image_size": 224},
         qformer=layers(768, 3072, 12, 12),
         text={
-            "hidden_size": 2560 // scale,
-            "word_embed_proj_dim": 2560 // scale,
-            "ffn_dim": 10240 // scale,
-            "num_hidden_layers": 32 // scale,
-            "num_attention_heads": 32 // scale,
-            "vocab_size": 50304 // scale,
+            "hidden_size": 2560 // widths,
+            "word_embed_proj_dim": 2560 // widths,
+            "ffn_dim": 10240 // widths,
+            "num_hidden_layers": 32 // depths,
+            "num_attention_heads": 32 // widths,
+            "vocab_size": 50304 // widths,
             "max_position_embeddings": 2048,
         },
     )
@@ -316,12 +318,13 @@ def print_row(row: dict[str, Any]) -> None:
     )
 
 
-def cases(names: list[str], folder: Path, scale: int) -> list[Case]:
+def cases(names: list[str], folder: Path, divisor: int) -> list[Case]:
     found = []
     if "clip" in names:
         found.append(Case("clip-b32", f"clip:{clip_b32(folder / 'clip')}", "clip"))
     if "blip2" in names:
-        found.append(Case("blip2-opt", f"blip2:{blip2_shaped(folder / 'blip2', scale)}", "blip2"))
+        shaped = blip2_shaped(folder / "blip2", widths=divisor, depths=divisor)
+        found.append(Case("blip2-opt", f"blip2:{shaped}", "blip2"))
     if "tabletop" in names:
         for kind in ("clip", "blip2"):
             if (TABLETOP / kind).is_dir():

@@ -7,6 +7,7 @@ values that the cross-attention makes of the picture, about half of a claim's co
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -162,7 +163,7 @@ def pack_size(tokens: int, patches: int, wide: int) -> int:
     >>> pack_size(tokens=44, patches=257, wide=1408)
     10
     """
-    return max(1, round(float(patches * wide / (2 * tokens * tokens)) ** 0.5))
+    return max(1, round(math.sqrt(patches * wide / 2) / tokens))
 
 
 def _fill(scores: Scores, rows: NDArray[np.int64], margin: NDArray[np.float32]) -> None:
