@@ -76,6 +76,20 @@ def ground(claims: Claims, detections: Detections, images: Images | None = None)
     )
 
 
+def chosen_ids(claims: Claims, detections: Detections) -> dict[str, pa.Array]:
+    """``subject_id`` and ``object_id`` of each claim: as given, else of the box that was chosen.
+
+    Null where there is no box.
+    """
+    boxed = detections.select(np.asarray(np.isfinite(detections.boxes()).all(axis=1)))
+    ids = boxed.column("object_id")
+    chosen = {}
+    for side in ("subject", "object"):
+        row = _choose(claims, boxed, side).row
+        chosen[f"{side}_id"] = pc.take(ids, pa.array(row, mask=row < 0)).combine_chunks()
+    return chosen
+
+
 @dataclass(frozen=True, slots=True)
 class _Choice:
     """One side of all claims: row of its detection (-1: none) and what goes with it."""

@@ -124,8 +124,7 @@ def draw(pixels: Pixels, graph: SceneGraph) -> Pixels:
             f"pixels are {pixels.dtype} of shape {pixels.shape}; give uint8 (H, W, 3), RGB"
         )
     image, scale = _enlarged(pixels)
-    side = float(np.sqrt(image.shape[0] * image.shape[1]))
-    canvas = _Canvas(image, max(13, round(side / 42)), max(2, round(side / 330)))
+    canvas = _canvas(image)
     ids = graph.objects.strings("object_id")
     boxes = dict(zip(ids, graph.objects.boxes().astype(np.float64) * scale, strict=True))
     names = display_names(graph)
@@ -141,6 +140,33 @@ def draw(pixels: Pixels, graph: SceneGraph) -> Pixels:
     for number, (arrow, curve) in enumerate(zip(arrows, curves, strict=True), 1):
         _draw_badge(canvas, curve, number, arrow.style)
     panel = _panel(canvas, graph, arrows, names)
+    return np.concatenate([_written(canvas), _written(panel)])
+
+
+def draw_claim(pixels: Pixels, boxes: tuple[Points, Points], claim: tuple[str, str, str]) -> Pixels:
+    """A picture of one claim to be judged: its two objects, and the claim below; no verdict.
+
+    Parameters
+    ----------
+    pixels: uint8 (H, W, 3), RGB, upright.
+    boxes: of subject and object, ``x1, y1, x2, y2`` in pixels.
+    claim: subject, relation, object.
+    """
+    image, scale = _enlarged(pixels)
+    canvas = _canvas(image)
+    placed: dict[str | None, Points] = {
+        name: np.asarray(box, dtype=np.float64) * scale
+        for name, box in zip(("subject", "object"), boxes, strict=True)
+    }
+    colours = {"subject": _PALETTE[0], "object": _PALETTE[1]}
+    _draw_boxes(canvas, placed, colours)
+    _draw_tags(canvas, placed, {"subject": claim[0], "object": claim[2]}, colours)
+    lines = _wrapped(f"{' '.join(claim)}?", canvas.font_size, image.shape[1] - canvas.font_size)
+    height = round(canvas.font_size * 1.75 * (len(lines) + 0.3))
+    panel = _canvas(image, np.full((height, image.shape[1], 3), _PAPER, dtype=np.uint8))
+    for number, line in enumerate(lines):
+        y = canvas.font_size * (1.15 + 1.75 * number)
+        panel.texts.append((canvas.font_size * 0.5, y, line, _INK))
     return np.concatenate([_written(canvas), _written(panel)])
 
 
@@ -217,6 +243,13 @@ def _style(row: Mapping[str, Any]) -> str:
 
 def _known(p_true: float | None) -> float:
     return -1.0 if p_true is None or np.isnan(p_true) else p_true
+
+
+def _canvas(image: Pixels, pixels: Pixels | None = None) -> _Canvas:
+    """A canvas with type and lines sized for an image, which it holds unless given others."""
+    side = float(np.sqrt(image.shape[0] * image.shape[1]))
+    held = image if pixels is None else pixels
+    return _Canvas(held, max(13, round(side / 42)), max(2, round(side / 330)))
 
 
 def _enlarged(pixels: Pixels) -> tuple[Pixels, float]:

@@ -5,7 +5,7 @@
     RUN/
       manifest.json           package and schema version, and per table the settings that made it
       images/<part>.parquet   one row per image
-      detections/<part>.parquet ... verdicts/<part>.parquet
+      detections/<part>.parquet ... verdicts/<part>.parquet scenes/<part>.parquet
       graphs/ overlays/       what people open
 
 A part holds whole images and has one name in all tables, so a table's part is made from the same
@@ -78,7 +78,15 @@ class RunFolder:
 
     def parts(self, table: str) -> list[str]:
         """Names of a table's parts, sorted."""
-        return sorted(file.stem for file in (self.path / table).glob("[!.]*.parquet"))
+        return [file.stem for file in self.files(table)]
+
+    def files(self, table: str) -> list[Path]:
+        """Files of a table's parts, sorted."""
+        return sorted((self.path / table).glob("[!.]*.parquet"))
+
+    def has(self, table: str, part: str) -> bool:
+        """Whether a table has a part."""
+        return (self.path / table / f"{part}.parquet").exists()
 
     def read(self, table: str, part: str) -> pa.Table:
         """One part of a table."""
@@ -90,7 +98,7 @@ class RunFolder:
 
     def drop(self, table: str) -> None:
         """Remove all parts of a table."""
-        for file in (self.path / table).glob("[!.]*.parquet"):
+        for file in self.files(table):
             file.unlink()
 
     def settings(self, table: str) -> Any:

@@ -1,0 +1,5 @@
+"""Runs stages over images into a run folder, here or on a cluster; see :func:`run`."""
+
+from spatialtrust.engine.local import ENGINES, IMAGES_PER_PART, Source, Stage, run
+
+__all__ = ["ENGINES", "IMAGES_PER_PART", "Source", "Stage", "run"]
