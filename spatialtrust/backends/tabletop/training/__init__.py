@@ -1,0 +1,1 @@
+"""How the checkpoints of the bundle are made; `pipelines/train_tabletop.py` runs it."""

@@ -1,0 +1,41 @@
+"""Claims about a scene, true and false in equal shares, in the words that a VLM is asked in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from spatialtrust.backends.tabletop.truth import RELATIONS, pair_truth
+from spatialtrust.prompts import PARAPHRASES, Triple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from spatialtrust.backends.tabletop.scene import Scene
+
+
+class Said(NamedTuple):
+    """A claim, whether it is true, and the wording to put it in."""
+
+    claim: Triple
+    label: bool
+    prompt: str
+
+
+def draw_claims(generator: np.random.Generator, scene: Scene, count: int) -> list[Said]:
+    """Labelled claims about objects that their phrase names alone; none where there are not two."""
+    named = [index for index in range(len(scene.objects)) if not scene.ambiguous(index)]
+    if len(named) < 2:
+        return []
+    pairs = {(a, b): pair_truth(scene, a, b) for a in named for b in named if a != b}
+    found: list[Said] = []
+    while len(found) < count:
+        relation = RELATIONS[generator.integers(len(RELATIONS))]
+        wanted = bool(generator.integers(2))
+        fitting = [pair for pair, truth in pairs.items() if truth[relation] is wanted]
+        if fitting:
+            a, b = fitting[generator.integers(len(fitting))]
+            claim = (scene.objects[a].phrase, relation, scene.objects[b].phrase)
+            half = generator.random() < 0.5
+            prompt = PARAPHRASES[0] if half else PARAPHRASES[generator.integers(len(PARAPHRASES))]
+            found.append(Said(claim, wanted, prompt))
+    return found

@@ -1,0 +1,112 @@
+"""One training loop for all models: AdamW, one cycle, resumable, the same at every resumption."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_WARM_UP: Final = 0.06
+_FLOOR: Final = 0.01
+_DECAY: Final = 1e-4
+_MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+
+
+class Lesson(Protocol):
+    """The loss of one step, and its parts for the log; everything random follows from ``step``."""
+
+    def __call__(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        """See the class."""
+        ...
+
+
+def train(
+    model: Any,
+    lesson: Lesson,
+    *,
+    steps: int,
+    rate: float,
+    folder: Path,
+    every: int = 250,
+    report: Callable[[str], None] = print,
+) -> None:
+    """Train a model in place, from where ``folder`` says an earlier run stopped.
+
+    Parameters
+    ----------
+    steps: of the whole schedule.
+    rate: the highest learning rate.
+    folder: keeps weights, moments and the step, rewritten ``every`` so many steps.
+    """
+    model.train()
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=rate, weight_decay=_DECAY, betas=(0.9, 0.98)
+    )
+    first = _resume(model, optimiser, folder)
+    start = time.monotonic()
+    total: dict[str, float] = {}
+    for step in range(first, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * _cycle(step / steps)
+        loss, parts = lesson(step)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        for name, value in parts.items():
+            total[name] = total.get(name, 0.0) + value
+        done = step + 1
+        if done % 100 == 0 or done == steps:
+            window = (done - first) % 100 or min(100, done - first)
+            pace = (time.monotonic() - start) / (done - first)
+            text = ", ".join(f"{name} {value / window:.3f}" for name, value in total.items())
+            report(f"step {done} of {steps}, {pace:.2f} s a step: {text}")
+            total = {}
+        if done % every == 0 or done == steps:
+            _keep(model, optimiser, folder, done)
+    model.eval()
+
+
+def _cycle(progress: float) -> float:
+    """Learning rate as a share of the highest: up in a straight line, down along a cosine."""
+    if progress < _WARM_UP:
+        return _FLOOR + (1 - _FLOOR) * progress / _WARM_UP
+    angle = torch.pi * (progress - _WARM_UP) / (1 - _WARM_UP)
+    return float(_FLOOR + (1 - _FLOOR) * 0.5 * (1 + torch.cos(torch.tensor(angle))))
+
+
+def _keep(model: Any, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for name, weight in model.named_parameters():
+        tensors[f"weight/{name}"] = weight.detach()
+        for moment in _MOMENTS:
+            if weight in optimiser.state:
+                tensors[f"{moment}/{name}"] = optimiser.state[weight][moment]
+    fresh = folder / "state.safetensors.part"
+    save_file({name: value.contiguous() for name, value in tensors.items()}, fresh)
+    fresh.replace(folder / "state.safetensors")
+    (folder / "state.json").write_text(json.dumps({"step": step}) + "\n", "utf-8")
+
+
+def _resume(model: Any, optimiser: torch.optim.Optimizer, folder: Path) -> int:
+    if not (folder / "state.json").is_file():
+        return 0
+    step = int(json.loads((folder / "state.json").read_text("utf-8"))["step"])
+    tensors = load_file(folder / "state.safetensors")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.copy_(tensors[f"weight/{name}"])
+            if f"exp_avg/{name}" in tensors:
+                optimiser.state[weight] = {
+                    "step": torch.tensor(float(step)),
+                    **{moment: tensors[f"{moment}/{name}"] for moment in _MOMENTS},
+                }
+    return step

@@ -1,0 +1,140 @@
+"""How good checkpoints are on scenes that they never saw, through the package's own backends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from spatialtrust.backends.base import Options
+from spatialtrust.backends.registry import open_asker, open_detector
+from spatialtrust.backends.tabletop.render import render
+from spatialtrust.backends.tabletop.scene import DIFFICULTIES, PHRASES, Difficulty, Scene
+from spatialtrust.backends.tabletop.training.claims import draw_claims
+from spatialtrust.backends.tabletop.truth import RELATIONS
+from spatialtrust.backends.tabletop.world import sample_scene
+from spatialtrust.metrics import auroc
+from spatialtrust.tables import Claims
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_ABSENT: Final = 4
+_CLAIMS: Final = 8
+_LOWEST: Final = 0.01
+
+
+def detector_figures(folder: Path, scenes: int, first_seed: int) -> dict[str, Any]:
+    """Figures of a GroundingDINO checkpoint per difficulty.
+
+    Every scene is asked for all phrases on it and for four that are not. Figures are shares of the
+    phrases that name exactly one object: ``found`` has a best box with IoU >= 0.5 and a score of at
+    least the package's default threshold, ``found_at_any_score`` needs no score. ``absent_silent``
+    is the share of phrases not on the picture that get no box at that threshold.
+    """
+    return {
+        difficulty: _detector_figures(
+            folder, [sample_scene(first_seed + i, difficulty) for i in range(scenes)]
+        )
+        for difficulty in DIFFICULTIES
+    }
+
+
+def _detector_figures(folder: Path, scenes: list[Scene]) -> dict[str, float | int]:
+    images = {f"{place:06d}": render(scene) for place, scene in enumerate(scenes)}
+    wanted, boxes = {}, {}
+    for image_id, scene in zip(images, scenes, strict=True):
+        here = dict.fromkeys(item.phrase for item in scene.objects)
+        others = [phrase for phrase in PHRASES if phrase not in here]
+        absent = np.random.default_rng((scene.seed, _ABSENT)).choice(others, _ABSENT, replace=False)
+        wanted[image_id] = [*here, *absent.tolist()]
+        for index, item in enumerate(scene.objects):
+            if not scene.ambiguous(index):
+                boxes[image_id, item.phrase] = np.array(item.box, dtype=np.float64)
+    detector = open_detector(
+        f"grounding-dino:{folder}", Options(device="cpu", score_threshold=_LOWEST, top_k=1)
+    )
+    found: dict[tuple[str, str], tuple[NDArray[np.float64], float]] = {}
+    for row in detector.detect(images, wanted).data.to_pylist():
+        if row["score"] is not None and np.isfinite(row["score"]):
+            corners = np.array([row["x1"], row["y1"], row["x2"], row["y2"]])
+            found[row["image_id"], row["phrase"]] = (corners, row["score"])
+    threshold = Options().score_threshold
+    hits, scores = [], []
+    for key, box in boxes.items():
+        corners, score = found.get(key, (np.full(4, np.nan), 0.0))
+        hits.append(_overlap(corners, box) >= 0.5)
+        scores.append(score)
+    absent_scores = [
+        found[image_id, phrase][1] if (image_id, phrase) in found else 0.0
+        for image_id, asked in wanted.items()
+        for phrase in asked[-_ABSENT:]
+    ]
+    hit = np.array(hits)
+    return {
+        "phrases": len(hits),
+        "found": _share(hit & (np.array(scores) >= threshold)),
+        "found_at_any_score": _share(hit),
+        "absent_silent": _share(np.array(absent_scores) < threshold),
+    }
+
+
+def asker_figures(reference: str, scenes: int, first_seed: int) -> dict[str, Any]:
+    """Figures of an asker per difficulty: as many true as false claims, of every relation.
+
+    ``unparsed`` is the share without a yes or no; the others, p_yes > 0.5 being yes, have
+    ``accuracy``, and ``auroc`` ranks their p_yes against the truth. Half is chance; NaN has no row.
+    """
+    return {
+        difficulty: _asker_figures(
+            reference, difficulty, [sample_scene(first_seed + i, difficulty) for i in range(scenes)]
+        )
+        for difficulty in DIFFICULTIES
+    }
+
+
+def _asker_figures(reference: str, difficulty: Difficulty, scenes: list[Scene]) -> dict[str, Any]:
+    images = {f"{place:06d}": render(scene) for place, scene in enumerate(scenes)}
+    rows: list[dict[str, Any]] = []
+    labels: dict[str, bool] = {}
+    for image_id, scene in zip(images, scenes, strict=True):
+        generator = np.random.default_rng((scene.seed, DIFFICULTIES.index(difficulty), _CLAIMS))
+        for said in draw_claims(generator, scene, _CLAIMS):
+            subject, relation, object_ = said.claim
+            claim_id = f"{len(rows):07d}"
+            labels[claim_id] = said.label
+            rows.append(
+                {"claim_id": claim_id, "image_id": image_id, "subject": subject,
+                 "relation": relation, "object": object_}
+            )  # fmt: skip
+    answers = open_asker(reference, Options(device="cpu")).ask(images, Claims.from_rows(rows))
+    chance = dict(
+        zip(answers.data["claim_id"].to_pylist(), answers.data["p_yes"].to_pylist(), strict=True)
+    )
+    p_yes = np.array([chance[row["claim_id"]] for row in rows], dtype=np.float64)
+    label = np.array([labels[row["claim_id"]] for row in rows])
+    relation_of = np.array([row["relation"] for row in rows])
+    parsed = np.isfinite(p_yes)
+    p_yes, label, relation_of = p_yes[parsed], label[parsed], relation_of[parsed]
+    right = (p_yes > 0.5) == label
+    return {
+        "claims": len(rows),
+        "unparsed": _share(~parsed),
+        "accuracy": _share(right),
+        "auroc": round(float(auroc(p_yes, label)), 4),
+        "accuracy_by_relation": {name: _share(right[relation_of == name]) for name in RELATIONS},
+    }
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return round(float(flags.mean()), 4) if flags.size else float("nan")
+
+
+def _overlap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """IoU of two boxes; NaN where one is missing."""
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    common = np.prod(np.clip(high - low, 0, None))
+    areas = np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2])
+    return float(common / (areas - common))

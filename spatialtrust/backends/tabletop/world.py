@@ -1,0 +1,196 @@
+"""Sampling of scenes: where objects stand, and what is visible of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from spatialtrust.backends.tabletop.render import silhouettes
+from spatialtrust.backends.tabletop.scene import (
+    COLOURS,
+    DIFFICULTIES,
+    FLAT_TOPPED,
+    SHAPES,
+    SHELF_HEIGHT,
+    SHELF_X,
+    SHELF_Z,
+    TABLE_X,
+    TABLE_Z,
+    Difficulty,
+    Scene,
+    SceneObject,
+)
+from spatialtrust.backends.tabletop.truth import gap
+from spatialtrust.errors import InputError
+
+ON_TABLE: Final = -1
+ON_SHELF: Final = -2
+_DUPLICATES: Final = 0.12
+_GAP: Final = 0.1
+"""Between objects that do not touch, in table units."""
+_LEAST_VISIBLE: Final = {"clean": 0.75, "occluded": 0.3, "dim": 0.65, "blurred": 0.65}
+_HIDDEN: Final = 0.7
+"""An occluded scene has an object of which less than this share is visible."""
+_TRIES: Final = 30
+
+
+def sample_scene(seed: int, difficulty: Difficulty = "clean", size: int = 128) -> Scene:
+    """Draw a scene; the same arguments give the same scene.
+
+    Parameters
+    ----------
+    seed: not negative.
+    difficulty: ``clean``, ``occluded``, ``dim`` or ``blurred``.
+    size: of the square picture, pixels.
+
+    Raises
+    ------
+    InputError: an argument is not valid.
+
+    Examples
+    --------
+    >>> scene = sample_scene(3)
+    >>> scene == sample_scene(3)
+    True
+    >>> 3 <= len(scene.objects) <= 7
+    True
+    """
+    if difficulty not in DIFFICULTIES:
+        raise InputError(
+            f'difficulty "{difficulty}" is not known; valid: {", ".join(DIFFICULTIES)}'
+        )
+    if seed < 0 or size < 32:
+        raise InputError(f"seed {seed}, size {size}: give a seed >= 0 and a size >= 32 pixels")
+    generator = np.random.default_rng((seed, DIFFICULTIES.index(difficulty)))
+    while True:
+        scene = _attempt(generator, seed, difficulty, size)
+        visible = min(item.visible for item in scene.objects)
+        hidden = difficulty != "occluded" or visible < _HIDDEN
+        if len(scene.objects) >= 3 and visible >= _LEAST_VISIBLE[difficulty] and hidden:
+            return scene
+
+
+def _attempt(generator: np.random.Generator, seed: int, difficulty: Difficulty, size: int) -> Scene:
+    """A scene that may show too little or too much of its objects."""
+    crowded = difficulty == "occluded"
+    wanted = int(generator.integers(5, 8) if crowded else generator.integers(3, 7))
+    placed: list[SceneObject] = []
+    contacts: set[tuple[int, int]] = set()
+    for _ in range(wanted):
+        _place(generator, placed, contacts)
+    order = sorted(range(len(placed)), key=lambda index: _depth(placed, index))
+    rank = {old: new for new, old in enumerate(order)}
+    objects = [
+        replace(placed[old], surface=rank.get(placed[old].surface, placed[old].surface))
+        for old in order
+    ]
+    boxes, shares = silhouettes(objects, size)
+    return Scene(
+        seed,
+        difficulty,
+        size,
+        tuple(
+            replace(item, box=tuple(box), visible=float(share))
+            for item, box, share in zip(objects, boxes.tolist(), shares, strict=True)
+        ),
+        frozenset((min(rank[a], rank[b]), max(rank[a], rank[b])) for a, b in contacts),
+    )
+
+
+def _depth(placed: list[SceneObject], index: int) -> tuple[float, float]:
+    """Sorts from back to front; what stands on an object is painted right after it."""
+    item = placed[index]
+    foot = placed[item.surface] if item.surface >= 0 else item
+    return -foot.z, item.y
+
+
+def _place(
+    generator: np.random.Generator,
+    placed: list[SceneObject],
+    contacts: set[tuple[int, int]],
+) -> None:
+    """Add one object where there is room for it, if there is."""
+    phrases = {item.phrase for item in placed}
+    while True:
+        shape = SHAPES[generator.integers(len(SHAPES))]
+        colour = tuple(COLOURS)[generator.integers(len(COLOURS))]
+        if f"{colour} {shape}" not in phrases or generator.random() < _DUPLICATES:
+            break
+    width = generator.uniform(0.42, 0.6)
+    height = width if shape == "ball" else width * generator.uniform(0.85, 1.2)
+    yaw = generator.uniform(0.0, np.pi / 2)
+    item = SceneObject(shape, colour, 0.0, 0.0, 0.0, width, height, yaw, ON_TABLE)
+    kind = generator.choice(["table", "shelf", "stack", "beside"], p=[0.52, 0.13, 0.2, 0.15])
+    for _ in range(_TRIES):
+        found = _stand(generator, item, str(kind), placed)
+        if found is None:
+            kind = "table"
+            continue
+        moved, touched = found
+        clear = (
+            index in {touched, moved.surface}
+            or abs(moved.y - other.y) > max(moved.height, other.height) + 0.05
+            or gap(moved, other) >= _GAP
+            for index, other in enumerate(placed)
+        )
+        if all(clear):
+            if touched is not None:
+                contacts.add((touched, len(placed)))
+            placed.append(moved)
+            return
+
+
+def _stand(
+    generator: np.random.Generator, item: SceneObject, kind: str, placed: list[SceneObject]
+) -> tuple[SceneObject, int | None] | None:
+    """The object at a place of this kind, and which object it touches; None where none is free."""
+    if kind == "shelf":
+        x = generator.uniform(-SHELF_X + 0.35, SHELF_X - 0.35)
+        z = generator.uniform(SHELF_Z[0] + 0.28, SHELF_Z[1] - 0.1)
+        return replace(item, x=x, y=SHELF_HEIGHT, z=z, surface=ON_SHELF), None
+    if kind == "table":
+        x = generator.uniform(-TABLE_X, TABLE_X)
+        z = generator.uniform(*TABLE_Z)
+        return replace(item, x=x, z=z), None
+    if kind == "stack":
+        bearing = [other.surface for other in placed]
+        free = [
+            index
+            for index, other in enumerate(placed)
+            if other.shape in FLAT_TOPPED and other.surface == ON_TABLE and index not in bearing
+        ]
+        if not free:
+            return None
+        index = int(generator.choice(free))
+        below = placed[index]
+        shift = generator.uniform(-0.05, 0.05, 2)
+        return (
+            replace(
+                item,
+                x=below.x + shift[0],
+                y=below.y + below.height,
+                z=below.z + shift[1],
+                width=min(item.width, below.width),
+                height=min(item.width, below.width) * item.height / item.width,
+                surface=index,
+            ),
+            index,
+        )
+    free = [
+        index
+        for index, other in enumerate(placed)
+        if other.shape in FLAT_TOPPED and other.surface == ON_TABLE
+    ]
+    if not free or item.shape not in FLAT_TOPPED:
+        return None
+    index = int(generator.choice(free))
+    other = placed[index]
+    reach = 0.5 * (item.width + other.width)
+    # Faces meet squarely: the newcomer stands along a side of a turned cube, and turns with it.
+    turn = other.yaw + np.pi / 2 * generator.integers(4)
+    x, z = other.x + reach * np.cos(turn), other.z + reach * np.sin(turn)
+    if abs(x) > TABLE_X or not TABLE_Z[0] <= z <= TABLE_Z[1]:
+        return None
+    return replace(item, x=x, z=z, yaw=other.yaw), index
