@@ -103,26 +103,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     sections = ["comparison", "components", "losses", "labels", "captions", "transfer"]
     parser.add_argument("--world", choices=["digits", "tabletop"], default="digits")
+    parser.add_argument("--seeds", type=int, default=3, help="of the studies")
     parser.add_argument("--only", nargs="+", choices=sections)
     given = parser.parse_args()
     wanted = given.only or sections
     world: Any = Digits() if given.world == "digits" else Tabletop()
     warnings.simplefilter("always")
     splits = world.labels()
+    seeds = range(given.seeds)
     for section in wanted:
         print(f"\n### {section}\n", flush=True)
         if section == "comparison":
             show_comparison(splits)
         elif section == "components":
-            show_study(studies.components(splits))
+            show_study(studies.components(splits, seeds=seeds))
         elif section == "losses":
-            show_study(studies.losses(splits))
+            show_study(studies.losses(splits, seeds=seeds))
         elif section == "labels":
-            show_study(studies.label_efficiency(splits))
+            show_study(studies.label_efficiency(splits, seeds=seeds))
         elif section == "captions":
-            show_study(studies.candidates(*world.captions(), sizes=(16, 128, 1024)))
+            show_study(studies.candidates(*world.captions(), sizes=(16, 128, 1024), seeds=seeds))
         else:
-            show_study(studies.transfer(world.captions()[0], world.label_sets()))
+            show_study(studies.transfer(world.captions()[0], world.label_sets(), seeds=seeds))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from spatialtrust import metrics
+from spatialtrust import failure, metrics
 from spatialtrust.classify.methods import captions_of
 from spatialtrust.classify.splits import Splits, divide
 from spatialtrust.errors import SpatialTrustError
-from spatialtrust.failure import LVU, ViLU, mcm
+from spatialtrust.failure import mcm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def candidates(
     for size in sizes:
         correct, confidence = caption_baseline(test, size)
         rows.append(_row(f"mcm, {size} captions", 0, confidence, correct))
-        for name, kind in (("lvu", LVU), ("vilu", ViLU)):
+        for name, kind in (("lvu", failure.LVU), ("vilu", failure.ViLU)):
             for seed in seeds:
                 model = kind(**{"batch_size": size, "seed": seed, **options})
                 model.fit_captions(train.images, captions_of(train), logit_scale=train.logit_scale)
@@ -114,7 +114,7 @@ def transfer(
         for name, images in label_sets.items()
     ]
     for seed in seeds:
-        model = ViLU(**{"batch_size": 256, "seed": seed, **options})
+        model = failure.ViLU(**{"batch_size": 256, "seed": seed, **options})
         model.fit_captions(train.images, captions_of(train), logit_scale=train.logit_scale)
         for name, images in label_sets.items():
             score = model.score(images.images, images.texts)
@@ -176,7 +176,7 @@ def _fit_row(
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     try:
-        model = ViLU(**{"seed": seed, **options}).fit(
+        model = failure.ViLU(**{"seed": seed, **options}).fit(
             train.images, train.texts, train.labels, logit_scale=train.logit_scale
         )
     except SpatialTrustError as error:
