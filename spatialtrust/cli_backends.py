@@ -23,7 +23,7 @@ def list_backends() -> None:
     models = catalogue()
     for model in models:
         say(
-            f"{model['reference']}  {model['role']}, {model['megabytes']} MB, "
+            f"{model['reference']}  {model['role']}, {model['megabytes'] or '?'} MB, "
             f"{model['licence']}; {model['status']}"
         )
     emit({"kinds": kinds(), "models": models})

@@ -26,20 +26,20 @@ class Known:
     ----------
     reference: what to pass as asker or detector.
     role: asker, detector.
-    parameters: in millions; float32 files take four bytes each.
+    parameters: in millions, as the configuration gives them; None: measured from the files.
     licence: of the weights, as their publisher states it.
     """
 
     reference: str
     role: str
-    parameters: int
+    parameters: int | None
     licence: str
 
 
 KNOWN: Final = (
-    Known("tabletop:clip", "asker", 1, "Apache-2.0"),
-    Known("tabletop:blip2", "asker", 1, "Apache-2.0"),
-    Known("tabletop:grounding-dino", "detector", 2, "Apache-2.0"),
+    Known("tabletop:clip", "asker", None, "Apache-2.0"),
+    Known("tabletop:blip2", "asker", None, "Apache-2.0"),
+    Known("tabletop:grounding-dino", "detector", None, "Apache-2.0"),
     Known("clip:openai/clip-vit-base-patch32", "asker", 151, "MIT"),
     Known("clip:openai/clip-vit-large-patch14", "asker", 428, "MIT"),
     Known("clip:google/siglip-base-patch16-224", "asker", 203, "Apache-2.0"),
@@ -58,38 +58,46 @@ KNOWN: Final = (
 """Models that these backends were written for; any of the same architecture works."""
 
 
-def status_of(reference: str) -> str:
-    """Where a model's files are: in the package, in the local cache, or nowhere yet.
+def catalogue() -> list[dict[str, Any]]:
+    """Every known model with role, size, licence and status, as JSON-ready rows.
 
-    >>> status_of("clip:nobody/no-such-model")
-    'not here: spatialtrust backends fetch clip:nobody/no-such-model --to models/no-such-model'
+    ``megabytes`` are those of the files here, else of the parameters in float32; null if unknown.
+    """
+    return [_row(known) for known in KNOWN]
+
+
+def _row(known: Known) -> dict[str, Any]:
+    folder = local_folder(known.reference)
+    megabytes = None if known.parameters is None else 4.0 * known.parameters
+    if folder is not None:
+        megabytes = round(sum(path.stat().st_size for path in _files(folder)) / 1e6, 1)
+    place = f"models/{Path(known.reference).name}"
+    fetchable = f"not here: spatialtrust backends fetch {known.reference} --to {place}"
+    missing = "not in this installation" if known.parameters is None else fetchable
+    return {
+        "reference": known.reference,
+        "role": known.role,
+        "parameters_millions": known.parameters,
+        "megabytes": megabytes,
+        "licence": known.licence,
+        "status": missing if folder is None else f"here: {folder}",
+    }
+
+
+def local_folder(reference: str) -> Path | None:
+    """Where a model's files are: in the package or in the local cache; None if not here.
+
+    >>> local_folder("clip:nobody/no-such-model") is None
+    True
     """
     from spatialtrust.backends.loading import cached_snapshot
+    from spatialtrust.backends.registry import TABLETOP
 
     kind, _, target = reference.partition(":")
     if kind == "tabletop":
-        from spatialtrust.backends.registry import TABLETOP
-
-        return "in the package" if (TABLETOP / target).is_dir() else "not in this installation"
+        return TABLETOP / target if (TABLETOP / target).is_dir() else None
     name, _, revision = target.partition("@")
-    if cached := cached_snapshot(name, revision or None):
-        return f"in the local cache, revision {cached.name}"
-    return f"not here: spatialtrust backends fetch {reference} --to models/{Path(name).name}"
-
-
-def catalogue() -> list[dict[str, Any]]:
-    """Every known model with role, size, licence and status, as JSON-ready rows."""
-    return [
-        {
-            "reference": known.reference,
-            "role": known.role,
-            "parameters_millions": known.parameters,
-            "megabytes": 4 * known.parameters,
-            "licence": known.licence,
-            "status": status_of(known.reference),
-        }
-        for known in KNOWN
-    ]
+    return cached_snapshot(name, revision or None)
 
 
 def fetch(reference: str, to: Path) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from spatialtrust import cli_backends
 from spatialtrust.backends import bundles, registry
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.registry import open_asker, open_detector, open_embedder
@@ -157,12 +160,37 @@ def test_the_revision_of_a_folder_changes_with_its_weights(checkpoint, tmp_path)
     assert bundles.content_hash(tmp_path / "copy") != before
 
 
-def test_the_catalogue_lists_licence_size_and_status():
-    rows = bundles.catalogue()
-    assert {row["role"] for row in rows} == {"asker", "detector"}
-    assert all(row["licence"] and row["megabytes"] > 0 and row["status"] for row in rows)
-    json.dumps(rows)
-    assert all(row["reference"].partition(":")[0] in registry.kinds() for row in rows)
+def test_the_catalogue_lists_licence_size_and_status(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "TABLETOP", tmp_path)
+    shutil.copytree(checkpoint("clip"), tmp_path / "clip")
+    rows = {row["reference"]: row for row in bundles.catalogue()}
+    assert {row["role"] for row in rows.values()} == {"asker", "detector"}
+    assert all(row["licence"] for row in rows.values())
+    assert all(name.partition(":")[0] in registry.kinds() for name in rows)
+    assert rows["tabletop:clip"]["status"] == f"here: {tmp_path / 'clip'}"
+    assert 0.1 < rows["tabletop:clip"]["megabytes"] < 1
+    assert rows["tabletop:blip2"]["status"] == "not in this installation"
+    big = rows["blip2:Salesforce/blip2-opt-2.7b"]
+    assert big["megabytes"] == 4 * big["parameters_millions"]
+
+
+def test_the_command_line_prints_json_and_says_how_to_use_what_it_fetched(
+    checkpoint, tmp_path, monkeypatch
+):
+    def download(name, revision, to):
+        shutil.copytree(checkpoint("clip"), to)
+        return "2" * 40
+
+    monkeypatch.setattr(bundles, "_download", download)
+    app = typer.Typer()
+    app.command("list")(cli_backends.list_backends)
+    app.command("fetch")(cli_backends.fetch)
+    listed = CliRunner().invoke(app, ["list"])
+    assert "clip" in json.loads(listed.stdout)["kinds"]
+    place = str(tmp_path / "new")
+    fetched = CliRunner().invoke(app, ["fetch", "clip:owner/name", "--to", place])
+    assert json.loads(fetched.stdout)["revision"] == "2" * 40
+    assert f"use it as clip:{place}" in fetched.stderr
 
 
 def test_the_same_seed_and_files_give_the_same_answers(checkpoint, pictures, claims):
