@@ -44,19 +44,16 @@ def triples(claims):
 
 
 def plain_logits(reader, pixels, text):
-    """One claim, one picture, one forward pass of the library: the first reply token's logits."""
-    model, tokenizer = reader.model, reader.tokenizer
-    ids = tokenizer("<image>" * model.config.num_query_tokens, add_special_tokens=False)
-    tokens = torch.tensor([ids["input_ids"] + tokenizer(text)["input_ids"]])
-    values = reader.processor(images=pixels, return_tensors="pt")["pixel_values"]
-    more = {}
+    """One claim, one picture, the library's own processor and forward pass: logits of the reply."""
+    from transformers import Blip2Processor
+
+    model = reader.model
+    processor = Blip2Processor(reader.processor, reader.tokenizer, model.config.num_query_tokens)
+    inputs = processor(images=pixels, text=text, return_tensors="pt")
     if not model.config.use_decoder_only_language_model:
-        more["decoder_input_ids"] = torch.zeros(1, 1, dtype=torch.long)
+        inputs["decoder_input_ids"] = torch.zeros(1, 1, dtype=torch.long)
     with torch.inference_mode():
-        found = model(
-            pixel_values=values, input_ids=tokens, attention_mask=torch.ones_like(tokens), **more
-        )
-    return found.logits
+        return model(**inputs).logits
 
 
 @pytest.mark.parametrize("kind", ["opt", "t5"])
