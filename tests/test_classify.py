@@ -167,6 +167,18 @@ def test_prototypes_are_made_of_the_second_encoder_where_there_is_one(splits: Sp
         method.score(splits.test)
 
 
+def test_shots_that_are_scored_do_not_vouch_for_themselves(splits: Splits, tmp_path: Path) -> None:
+    method = fit("trustvlm", splits)
+    predictor = method.predictor
+    assert isinstance(predictor, failure.TrustVLM)
+    train = splits.train
+    expected = predictor.score(train.logits, train.images, fitted_rows=np.arange(len(train)))
+    assert (expected != predictor.score(train.logits, train.images)).any()
+    loaded = load_method(str(predictor.save(tmp_path / "trust.safetensors")))
+    order = np.random.default_rng(0).permutation(len(train))
+    np.testing.assert_allclose(loaded.score(train.rows(order)), expected[order], rtol=1e-6)
+
+
 def test_trustvlm_star_is_judged_by_its_own_predictions(splits: Splits) -> None:
     method = fit("trustvlm-star", splits)
     assert (method.predict(splits.test) != splits.test.logits.argmax(axis=1)).any()

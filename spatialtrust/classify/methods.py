@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,7 +76,8 @@ class Method:
         """The predictions it speaks of: the zero-shot ones, but its own for TrustVLM*."""
         if isinstance(self.predictor, failure.TrustVLM):
             features = _shot_features(self.predictor, images)
-            return self.predictor.predict(images.logits, features)
+            rows = _fitted_rows(self.predictor, images)
+            return self.predictor.predict(images.logits, features, fitted_rows=rows)
         return np.asarray(images.logits.argmax(axis=1), dtype=np.int64)
 
     def is_correct(self, images: EmbeddedImages) -> NDArray[np.bool_]:
@@ -110,6 +112,8 @@ def fit(name: str, splits: Splits, *, seed: int = 0, **options: Any) -> Method:
         encoder = "images" if train.auxiliary is None else "auxiliary"
         predictor.fit(_features(train, encoder), train.labels, classes=len(train.texts))
         predictor.facts_["features"] = encoder
+        # Shots that are scored later are left out of their own prototype.
+        predictor.tensors_["fitted_images"] = _keys(train)
     else:
         predictor.fit(train.images, train.texts, train.labels, logit_scale=train.logit_scale)
     return Method(name, predictor.bind(train.model))
@@ -156,7 +160,10 @@ def score(predictor: FailurePredictor, images: EmbeddedImages) -> Scores:
         case failure.TemperatureScaling() | failure.RelU():
             return predictor.score(images.logits)
         case failure.TrustVLM():
-            return predictor.score(images.logits, _shot_features(predictor, images))
+            features = _shot_features(predictor, images)
+            return predictor.score(
+                images.logits, features, fitted_rows=_fitted_rows(predictor, images)
+            )
         case failure.BayesVLM():
             return predictor.score(images.images, images.texts)
         case failure.ConfidNet():
@@ -196,3 +203,24 @@ def _features(images: EmbeddedImages, encoder: str) -> NDArray[np.float32]:
 
 def _shot_features(predictor: failure.TrustVLM, images: EmbeddedImages) -> NDArray[np.float32]:
     return _features(images, str(predictor.facts_["features"]))
+
+
+def _keys(images: EmbeddedImages) -> NDArray[np.uint64]:
+    """Eight bytes per image that another image does not have."""
+    return np.array(
+        [
+            int.from_bytes(hashlib.sha256(digest).digest()[:8], "little")
+            for digest in images.digests
+        ],
+        dtype=np.uint64,
+    )
+
+
+def _fitted_rows(predictor: failure.TrustVLM, images: EmbeddedImages) -> NDArray[np.int64] | None:
+    """Each image's row among those it was fitted on, -1 elsewhere; None where there is none."""
+    known = predictor.tensors_["fitted_images"]
+    order = np.argsort(known, kind="stable")
+    keys = _keys(images)
+    place = np.minimum(np.searchsorted(known[order], keys), len(known) - 1)
+    rows = np.where(known[order][place] == keys, order[place], -1)
+    return rows if (rows >= 0).any() else None

@@ -165,8 +165,13 @@ class TrustVLM(FailurePredictor):
         units = unit_rows(raw, "features", prototypes.shape[1])
         similarity = (units @ prototypes.T).astype(np.float64)
         if fitted_rows is not None:
-            rows = np.asarray(fitted_rows)
-            shot_of = np.where(rows >= 0, self.tensors_["shot_of_row"][rows], -1)
+            rows, shot_of_row = np.asarray(fitted_rows), self.tensors_["shot_of_row"]
+            if rows.shape != (len(z),) or (rows >= len(shot_of_row)).any():
+                raise InputError(
+                    f"fitted_rows: have shape {rows.shape} for {len(z)} images; give each image's "
+                    f"row among the {len(shot_of_row)} given to fit, or -1"
+                )
+            shot_of = np.where(rows >= 0, shot_of_row[rows], -1)
             shot = np.flatnonzero(shot_of >= 0)
             if len(shot):
                 own = units if self._units else raw

@@ -85,6 +85,8 @@ def test_trustvlm_cannot_leave_out_what_it_was_tuned_on_or_the_only_shot() -> No
     tuned = TrustVLM(shots=5, fine_tune_steps=2).fit(FEATURES, SHOT_LABELS)
     with pytest.raises(InputError, match="fine-tuned prototypes have seen every shot"):
         tuned.score(LOGITS, FEATURES, fitted_rows=np.arange(60))
+    with pytest.raises(InputError, match="row among the 60 given to fit"):
+        tuned.score(LOGITS, FEATURES, fitted_rows=np.full(60, 60))
     single = TrustVLM(shots=1).fit(FEATURES, SHOT_LABELS)
     with pytest.raises(InputError, match="at least two shots"):
         single.score(LOGITS, FEATURES, fitted_rows=np.arange(60))
