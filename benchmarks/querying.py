@@ -30,8 +30,9 @@ import torch
 
 from spatialtrust.backends import asking
 from spatialtrust.backends.base import Options
+from spatialtrust.backends.bundles import TABLETOP
 from spatialtrust.backends.packing import plant
-from spatialtrust.backends.registry import TABLETOP, open_asker
+from spatialtrust.backends.registry import open_asker
 from spatialtrust.prompts import alternatives, question
 from spatialtrust.tables import Claims
 from tests.backends import tiny

@@ -13,6 +13,9 @@ from typing import Any, Final
 
 from spatialtrust.errors import BackendError, InputError, MissingDependencyError
 
+TABLETOP: Final = Path(__file__).parent / "tabletop" / "checkpoints"
+"""The embedded bundle: one folder per architecture, opened by the code that opens the big ones."""
+
 MANIFEST: Final = "bundle.json"
 _PATTERNS: Final = ("*.safetensors", "*.json", "*.txt", "*.model", "LICENSE*", "README.md")
 _CHUNK: Final = 1 << 20
@@ -90,14 +93,23 @@ def local_folder(reference: str) -> Path | None:
     >>> local_folder("clip:nobody/no-such-model") is None
     True
     """
-    from spatialtrust.backends.loading import cached_snapshot
-    from spatialtrust.backends.registry import TABLETOP
-
     kind, _, target = reference.partition(":")
     if kind == "tabletop":
         return TABLETOP / target if (TABLETOP / target).is_dir() else None
     name, _, revision = target.partition("@")
     return cached_snapshot(name, revision or None)
+
+
+def cached_snapshot(name: str, revision: str | None) -> Path | None:
+    """The snapshot folder of a hub model in the local cache; its name is the commit."""
+    if name.count("/") != 1:
+        return None
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError as error:
+        raise MissingDependencyError("transformers", "hf", "a live model") from error
+    found = try_to_load_from_cache(name, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def fetch(reference: str, to: Path) -> dict[str, Any]:
@@ -165,6 +177,12 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         raise BackendError(
             f"{path}: cannot be read ({error}); fetch the model again, or delete this file"
         ) from error
+
+
+def revision_of(folder: Path) -> str:
+    """The commit that a folder was fetched at, else the hash of its files."""
+    manifest = read_manifest(folder)
+    return manifest["revision"] if manifest else content_hash(folder)
 
 
 def content_hash(folder: Path) -> str:

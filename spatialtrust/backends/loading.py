@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatialtrust.backends.bundles import cached_snapshot, revision_of
 from spatialtrust.errors import BackendError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def locate(target: str, reference: str, model_types: Sequence[str]) -> Checkpoin
             "they are read; convert the weights with save_pretrained, or fetch a revision that has "
             "them (owner/name@revision)"
         )
-    return Checkpoint(folder, revision or _content_revision(folder), config)
+    return Checkpoint(folder, revision or revision_of(folder), config)
 
 
 def _folder(target: str, reference: str) -> tuple[Path, str | None]:
@@ -95,25 +96,6 @@ def _folder(target: str, reference: str) -> tuple[Path, str | None]:
         f"  spatialtrust backends fetch {reference} --to {place}\n"
         f"and use {kind}:{place}, or copy that folder to a machine without a network"
     )
-
-
-def cached_snapshot(name: str, revision: str | None) -> Path | None:
-    """The snapshot folder of a hub model in the local cache; its name is the commit."""
-    if name.count("/") != 1:
-        return None
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError as error:
-        raise MissingDependencyError("transformers", "hf", "a live model") from error
-    found = try_to_load_from_cache(name, "config.json", revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
-
-
-def _content_revision(folder: Path) -> str:
-    from spatialtrust.backends.bundles import content_hash, read_manifest
-
-    manifest = read_manifest(folder)
-    return manifest["revision"] if manifest else content_hash(folder)
 
 
 def device_of(options: Options) -> torch.device:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from spatialtrust.backends import bundles
 from spatialtrust.backends.base import Options
 from spatialtrust.errors import BackendError, InputError, suggest
 
@@ -38,9 +38,6 @@ _BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
 
 _DOES: Final = MappingProxyType({"asker": "ask", "detector": "detect", "embedder": "embed_images"})
 """Role to the method that makes a backend fit for it."""
-
-TABLETOP: Final = Path(__file__).parent / "tabletop" / "checkpoints"
-"""The embedded bundle: one folder per architecture, opened by the code that opens the big ones."""
 
 _TABLETOP_DEFAULT: Final = MappingProxyType(
     {"asker": "blip2", "detector": "grounding-dino", "embedder": "clip"}
@@ -108,7 +105,7 @@ def _tabletop(target: str, role: str, reference: str) -> tuple[str, str, str]:
             f'{role} "{reference}" is not known; {suggest(kind, valid)}'
             f"valid: {', '.join(f'tabletop:{name}' for name in valid)}"
         )
-    folder = TABLETOP / kind
+    folder = bundles.TABLETOP / kind
     if not folder.is_dir():
         raise BackendError(
             f"{reference}: the checkpoint {kind} is not in this installation; reinstall the "

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a tiny random checkpoint, made at first use."""
     pytest.importorskip("transformers", reason="needs the extra hf")
+    import torch
+
     from tests.backends import tiny
 
+    torch.set_num_threads(1)  # two contended threads are a hundred times slower than one
     root = tmp_path_factory.mktemp("checkpoints")
     makers = {
         "clip": tiny.clip,

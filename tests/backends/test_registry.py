@@ -82,7 +82,7 @@ def test_an_unknown_device_or_dtype_is_refused(checkpoint):
 
 
 def test_tabletop_references_open_the_embedded_checkpoints(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "TABLETOP", tmp_path)
+    monkeypatch.setattr(bundles, "TABLETOP", tmp_path)
     for name, kind in (("clip", "clip"), ("blip2", "opt"), ("grounding-dino", "grounding-dino")):
         shutil.copytree(checkpoint(kind), tmp_path / name)
     assert open_asker("tabletop").reference == "tabletop:blip2"
@@ -161,7 +161,7 @@ def test_the_revision_of_a_folder_changes_with_its_weights(checkpoint, tmp_path)
 
 
 def test_the_catalogue_lists_licence_size_and_status(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "TABLETOP", tmp_path)
+    monkeypatch.setattr(bundles, "TABLETOP", tmp_path)
     shutil.copytree(checkpoint("clip"), tmp_path / "clip")
     rows = {row["reference"]: row for row in bundles.catalogue()}
     assert {row["role"] for row in rows.values()} == {"asker", "detector"}
