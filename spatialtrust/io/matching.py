@@ -70,13 +70,16 @@ def match_names(names: Iterable[str], image_ids: Iterable[str]) -> Matching:
         key = next((key for key in _keys(name) if key in ends), ())
         found = ends.get(key, set())
         if len(found) == 1:
-            claims.setdefault(next(iter(found)), []).append((len(key), name))
+            (image_id,) = found
+            # The very path of an image wins over one that merely ends alike.
+            weight = len(key) + (name == image_id)
+            claims.setdefault(image_id, []).append((weight, name))
         else:
             (ambiguous if found else unknown).append(name)
     image_of: dict[str, str] = {}
     for image_id, rivals in claims.items():
-        longest = max(rivals)[0]
-        best = [name for length, name in rivals if length == longest]
+        highest = max(rivals)[0]
+        best = [name for weight, name in rivals if weight == highest]
         if len(best) == 1:
             image_of[best[0]] = image_id
         ambiguous += [name for _, name in rivals if len(best) > 1 or name != best[0]]

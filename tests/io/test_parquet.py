@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+
+import pyarrow as pa
+import pytest
+
+from spatialtrust import schema
+from spatialtrust.errors import FileError, SchemaVersionError
+from spatialtrust.io.parquet import read_table, write_table, write_text
+
+TABLE = pa.table({"claim_id": ["0", "1"], "p_true": pa.array([0.5, float("nan")], pa.float32())})
+
+
+def test_a_table_reads_back_equal_and_equal_tables_give_equal_bytes(tmp_path) -> None:
+    for name in ("a", "b"):
+        write_table(TABLE, tmp_path / f"{name}.parquet")
+    assert str(read_table(tmp_path / "a.parquet")) == str(TABLE)
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
+    write_text("old", tmp_path / "a.txt")
+
+    def full_disk(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(FileError, match="No space left on device"):
+        write_text("new", tmp_path / "a.txt")
+    assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_a_folder_of_parts_reads_as_one_table_in_the_order_of_names(tmp_path) -> None:
+    write_table(TABLE.slice(1), tmp_path / "00000001.parquet")
+    write_table(TABLE.slice(0, 1), tmp_path / "00000000.parquet")
+    assert read_table(tmp_path)["claim_id"].to_pylist() == ["0", "1"]
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path) -> None:
+    with pytest.raises(FileError, match=r"none\.parquet: does not exist"):
+        read_table(tmp_path / "none.parquet")
+    (tmp_path / "text.parquet").write_text("no")
+    with pytest.raises(FileError, match=r"text\.parquet: cannot be read as Parquet"):
+        read_table(tmp_path / "text.parquet")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileError, match=r"holds no \.parquet file"):
+        read_table(tmp_path / "empty")
+
+
+def test_a_target_that_cannot_be_written_is_named(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="cannot be written"):
+        write_table(TABLE, tmp_path / "file" / "a.parquet")
+
+
+def test_a_table_of_another_schema_version_is_refused(tmp_path) -> None:
+    old = TABLE.replace_schema_metadata({"spatialtrust.schema": str(schema.VERSION + 1)})
+    write_table(old, tmp_path / "old.parquet")
+    with pytest.raises(SchemaVersionError, match=r"old\.parquet"):
+        read_table(tmp_path / "old.parquet")
