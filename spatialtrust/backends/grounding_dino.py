@@ -99,6 +99,8 @@ class GroundingDino:
         status: dict[tuple[str, str], str] = {}
         found: dict[tuple[str, str], Boxes] = {}
         jobs: list[_Job] = []
+        if ids:
+            self._load()
         for image_id, asked in wanted.items():
             status |= {(image_id, p): refused[p] for p in asked if p in refused}
             usable = {phrase: ids[phrase] for phrase in asked if phrase in ids}
@@ -111,6 +113,10 @@ class GroundingDino:
                 status |= {(image_id, p): f"image_unreadable: {error}" for p in usable}
         self._run(jobs, found, status)
         return _table(wanted, found, status, self.reference)
+
+    def _load(self) -> None:
+        """Load before the first batch: a fault in loading is not an image's."""
+        _ = self._processor, self._model
 
     def _prepare(
         self, image_id: str, pixels: Pixels, ids: Mapping[str, tuple[int, ...]]

@@ -137,29 +137,31 @@ def load_model(
     checkpoint: Checkpoint, class_name: str, device: torch.device, dtype: torch.dtype
 ) -> Any:
     """A model of the library, in evaluation mode, on the device."""
-    transformers = import_transformers()
-    model = getattr(transformers, class_name).from_pretrained(
-        checkpoint.folder,
-        dtype=dtype,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-    )
+    model = _load(checkpoint, class_name, dtype=dtype, use_safetensors=True)
     return model.to(device).eval()
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """The tokenizer beside a model."""
-    return import_transformers().AutoTokenizer.from_pretrained(
-        checkpoint.folder, local_files_only=True, trust_remote_code=False
-    )
+    return _load(checkpoint, "AutoTokenizer")
 
 
 def load_image_processor(checkpoint: Checkpoint) -> Any:
     """The image processor beside a model, on PIL: the same pixels with or without torchvision."""
-    return import_transformers().AutoImageProcessor.from_pretrained(
-        checkpoint.folder, backend="pil", local_files_only=True, trust_remote_code=False
-    )
+    return _load(checkpoint, "AutoImageProcessor", backend="pil")
+
+
+def _load(checkpoint: Checkpoint, class_name: str, **how: Any) -> Any:
+    maker = getattr(import_transformers(), class_name)
+    try:
+        return maker.from_pretrained(
+            checkpoint.folder, local_files_only=True, trust_remote_code=False, **how
+        )
+    except Exception as error:  # many libraries read these files, each with errors of its own
+        raise BackendError(
+            f"{checkpoint.folder}: {class_name} cannot be read: {error}; "
+            "fetch the model again (spatialtrust backends fetch)"
+        ) from error
 
 
 def preprocess(

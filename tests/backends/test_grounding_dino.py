@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ pytest.importorskip("transformers")
 from spatialtrust.backends.base import Detector, Options  # noqa: E402
 from spatialtrust.backends.grounding_dino import open_backend, select  # noqa: E402
 from spatialtrust.backends.phrases import MARKS, pack, tokenize  # noqa: E402
+from spatialtrust.errors import BackendError  # noqa: E402
 from tests.backends import tiny  # noqa: E402
 
 KINDS = ("grounding-dino", "mm-grounding-dino")
@@ -193,6 +196,14 @@ def test_an_image_that_fails_does_not_take_the_others_along(checkpoint, pictures
     )
     assert rows[0]["status"] == "ok"
     assert rows[1]["status"].startswith("image_unreadable")
+
+
+def test_weights_that_cannot_be_read_are_an_error_not_a_row(checkpoint, pictures, tmp_path):
+    shutil.copytree(checkpoint("grounding-dino"), tmp_path / "broken")
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"not weights")
+    backend = open_backend(str(tmp_path / "broken"), "grounding-dino:broken", Options())
+    with pytest.raises(BackendError, match="cannot be read: .*; fetch the model again"):
+        backend.detect(pictures, {"a.jpg": ["mug"]})
 
 
 def test_overlapping_boxes_of_one_phrase_are_one_object():
