@@ -202,7 +202,7 @@ def test_weights_that_cannot_be_read_are_an_error_not_a_row(checkpoint, pictures
     shutil.copytree(checkpoint("grounding-dino"), tmp_path / "broken")
     (tmp_path / "broken" / "model.safetensors").write_bytes(b"not weights")
     backend = open_backend(str(tmp_path / "broken"), "grounding-dino:broken", Options())
-    with pytest.raises(BackendError, match="cannot be read: .*; fetch the model again"):
+    with pytest.raises(BackendError, match=r"cannot be read: .*; fetch the model again"):
         backend.detect(pictures, {"a.jpg": ["mug"]})
 
 
