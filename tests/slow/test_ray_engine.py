@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from spatialtrust.io.parquet import write_table
+from spatialtrust.jobs import execute, prepare
+from spatialtrust.tables import Answers
+from tests.runs import TABLES, copies, same, settings, tables
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+def test_ray_gives_what_the_local_engine_gives(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    with warnings.catch_warnings(action="ignore"):
+        ray = pytest.importorskip("ray")
+    images, boxes = copies(tmp_path / "photos", 9)
+    execute(prepare(settings(boxes), tmp_path / "local", [images]))
+    claims = tables(tmp_path / "local")["claims"]["claim_id"]
+    answers = Answers.from_columns(
+        {"claim_id": claims, "model": ["m"] * len(claims), "view": ["plain"] * len(claims),
+         "form": ["claim"] * len(claims), "prompt_id": ["default"] * len(claims),
+         "answer": ["yes"] * len(claims), "p_yes": np.linspace(0.5, 1, len(claims))}
+    )  # fmt: skip
+    write_table(answers.data, tmp_path / "answers.parquet")
+    asker = f"recorded:{tmp_path / 'answers.parquet'}"
+    names = (*TABLES, "answers")
+    execute(prepare(settings(boxes, asker=asker), tmp_path / "both", [images]))
+    try:
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        job = prepare(settings(boxes, asker=asker, engine="ray"), tmp_path / "ray", [images])
+        counts: list[int] = []
+        execute(job, progress=counts.append)
+        assert sum(counts) == 9
+        assert same(tables(tmp_path / "ray", names), tables(tmp_path / "both", names))
+        again = prepare(
+            settings(boxes, asker=asker, engine="ray", min_confidence=0.9), tmp_path / "ray"
+        )
+        execute(again, ("decide", "link"))
+    finally:
+        ray.shutdown()
+    strict = settings(boxes, asker=asker, min_confidence=0.9)
+    execute(prepare(strict, tmp_path / "both"), ("decide", "link"))
+    assert same(tables(tmp_path / "ray", names), tables(tmp_path / "both", names))

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import networkx as nx
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from spatialtrust.batches import nest, unnest
+from spatialtrust.errors import InputError
+from spatialtrust.io.graphs import load_graph
+from spatialtrust.io.images import read_header
+from spatialtrust.io.parquet import read_table, write_table
+from spatialtrust.jobs import STAGES, execute, prepare, stages_of
+from spatialtrust.tables import Answers, Claims
+from tests.runs import SCENES, copies, same, settings, tables
+
+LATER = ("gather", "fuse", "decide", "link")
+
+
+def run(out: Path, images: Path, boxes: Path, names=STAGES, claims=None, **options) -> dict:
+    return execute(prepare(settings(boxes, **options), out, [images], claims), names)
+
+
+def again(out: Path, boxes: Path, *names: str, **options) -> dict:
+    return execute(prepare(settings(boxes, **options), out), names)
+
+
+def test_nesting_and_back_keeps_rows_in_the_order_of_their_images() -> None:
+    rows = pa.table({"image_id": ["b", "x", "a", "b"], "n": [1, 2, 3, 4]})
+    batch = nest(pa.table({"image_id": ["a", "b", "c"]}), "rows", rows)
+    assert unnest(batch, "rows")["n"].to_pylist() == [3, 1, 4]
+    assert unnest(batch.slice(1), "rows")["n"].to_pylist() == [1, 4]
+    assert unnest(batch.slice(2), "rows").num_rows == 0
+    with pytest.raises(InputError, match="has no claims"):
+        unnest(batch, "claims")
+
+
+def test_images_become_graphs_that_networkx_loads(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 4)
+    found = run(tmp_path / "run", images, boxes, overlays=True, formats=("json", "graphml", "dot"))
+    assert (found["graphs"], found["rows"]["images"], found["not_ok"]) == (4, 4, {})
+    assert "no guarantee" in found["decided_by"]
+    stored = {row["image_id"]: row for row in read_table(tmp_path / "run/scenes").to_pylist()}
+    for name in ("a/0000.jpg", "b/0001.jpg"):
+        loaded = [
+            load_graph(tmp_path / f"run/graphs/{name}.{k}") for k in ("json", "graphml", "dot")
+        ]
+        assert loaded[0] == loaded[1] == loaded[2]
+        network = nx.node_link_graph(json.loads(stored[name]["graph"]), edges="edges")
+        assert len(network.edges) == len(loaded[0].edges) == stored[name]["edges"] > 0
+        assert read_header(tmp_path / "run/overlays" / name).status == "ok"
+
+
+def test_stages_one_by_one_give_what_the_whole_job_gives(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 5)
+    run(tmp_path / "whole", images, boxes)
+    run(tmp_path / "steps", images, boxes, names=("detect",))
+    for name in ("claims", *LATER):
+        again(tmp_path / "steps", boxes, name)
+    assert same(tables(tmp_path / "whole"), tables(tmp_path / "steps"))
+
+
+def test_later_stages_run_again_on_stored_boxes_without_the_images(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 3)
+    loose = run(tmp_path / "run", images, boxes, min_confidence=0.6)
+    for file in images.rglob("*.jpg"):
+        file.unlink()
+    strict = again(tmp_path / "run", boxes, "decide", "link", min_confidence=0.95)
+    assert strict["edges"] < loose["edges"]
+    assert "0.95" in strict["decided_by"]
+
+
+def test_recorded_answers_decide_who_says_an_edge(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 2)
+    run(tmp_path / "run", images, boxes, names=("detect", "claims"))
+    claims = read_table(tmp_path / "run/claims")["claim_id"].to_pylist()
+    rows = [
+        {"claim_id": name, "model": "vlm", "view": "plain", "form": "claim",
+         "prompt_id": "default", "answer": ["yes", "no", "unparsed"][n % 3], "p_yes": 0.5,
+         "status": "ok"}
+        for n, name in enumerate(claims[:-1])
+    ]  # fmt: skip
+    write_table(Answers.from_rows(rows).data, tmp_path / "answers.parquet")
+    asker = f"recorded:{tmp_path / 'answers.parquet'}"
+    found = again(tmp_path / "run", boxes, "ask", *LATER, asker=asker)
+    verdicts = {r["claim_id"]: r for r in read_table(tmp_path / "run/verdicts").to_pylist()}
+    assert [verdicts[name]["asserted"] for name in claims[:3]] == ["yes", "no", None]
+    assert verdicts[claims[2]]["decision"] == verdicts[claims[-1]]["decision"] == "abstain"
+    assert "answer_unparsed" in verdicts[claims[2]]["reasons"]
+    said = {
+        edge["said_by"]
+        for row in read_table(tmp_path / "run/scenes").to_pylist()
+        for edge in json.loads(row["graph"])["edges"]
+    }
+    assert said == {"vlm", "verifier"}
+    assert found["rows"]["answers"] == len(claims)
+    with pytest.raises(InputError, match="has a VLM's answers"):
+        run(tmp_path / "run", images, boxes)
+
+
+def test_the_users_claims_are_judged_and_those_of_unknown_images_are_said(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 2)
+    claims = Claims.from_rows(
+        {"claim_id": str(n), "image_id": image, "subject": subject, "relation": "left of",
+         "object": "mug", "source": "user", "label": label}
+        for n, (image, subject, label) in enumerate(
+            [("0000.jpg", "kettle", 1), ("b/0001.jpg", "book", 1), ("b/0001.jpg", "cat", 0),
+             ("else.jpg", "book", None)])
+    )  # fmt: skip
+    job = prepare(settings(boxes), tmp_path / "run", [images], claims)
+    assert job.notes == ("1 claims are on images that were not given and are left out",)
+    execute(job)
+    rows = read_table(tmp_path / "run/verdicts").sort_by("claim_id").to_pylist()
+    assert [row["image_id"] for row in rows] == ["a/0000.jpg", "b/0001.jpg", "b/0001.jpg"]
+    assert "ambiguous_object" in rows[0]["reasons"]
+    assert (rows[2]["decision"], rows[2]["emitted"]) == ("abstain", None)
+    assert "subject_missing" in rows[2]["reasons"]
+
+
+def test_objects_narrow_what_was_recorded(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 1)
+    run(tmp_path / "run", images, boxes, names=("detect",), objects=("Kettle", "zebra"))
+    rows = read_table(tmp_path / "run/detections").to_pylist()
+    assert [(row["phrase"], row["status"]) for row in rows] == [
+        ("kettle", "ok"),
+        ("zebra", "not_found"),
+    ]
+
+
+def test_bad_images_get_a_status_and_the_batch_goes_on(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 4)
+    (images / "a/0000.jpg").write_bytes(b"")
+    whole = (images / "b/0001.jpg").read_bytes()
+    (images / "b/0001.jpg").write_bytes(whole[: len(whole) // 2])
+    (images / "a/0002.jpg").write_text("text")
+    found = run(tmp_path / "run", images, boxes, overlays=True)
+    assert found["rows"]["images"] == 4
+    assert set(found["not_ok"]) == {"a/0000.jpg", "a/0002.jpg", "b/0001.jpg"}
+    assert (tmp_path / "run/overlays/b/0003.jpg").exists()
+
+
+def test_boxes_of_unknown_images_and_images_without_boxes_are_said(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 3)
+    listed = json.loads(boxes.read_text())
+    boxes.write_text(json.dumps([*listed[:2], {**listed[2], "file_name": "gone.jpg"}]))
+    job = prepare(settings(boxes), tmp_path / "run", [images])
+    assert any("1 recorded names name no image" in note for note in job.notes)
+    assert any("has nothing on 1 of 3 images" in note for note in job.notes)
+    assert execute(job)["graphs"] == 3
+
+
+def test_five_hundred_objects_in_one_image_are_capped_and_said(tmp_path, caplog) -> None:
+    images, boxes = copies(tmp_path / "photos", 1)
+    scene = json.loads(boxes.read_text())[0]
+    scene["boxes"] = [
+        {"category": "pea", "bbox_xywh": [n % 25 * 25, n // 25 * 20, 8, 8]} for n in range(500)
+    ]
+    boxes.write_text(json.dumps([scene]))
+    found = run(tmp_path / "run", images, boxes, overlays=True)
+    assert (found["objects"], found["objects_unpaired"]) == (500, 460)
+    assert "500 objects, 40 of them are paired" in caplog.text
+
+
+def test_every_stage_survives_pickling_without_its_model(tmp_path) -> None:
+    _, boxes = copies(tmp_path / "photos", 1)
+    asker = "recorded:answers.parquet"
+    job = prepare(settings(boxes, asker=asker), tmp_path / "run", [tmp_path / "photos"])
+    for stage in stages_of(job, STAGES):
+        stage.__dict__["_model"] = lambda: None
+        copy = pickle.loads(pickle.dumps(stage)) if stage.writes in MODELS else stage
+        assert copy.settings() == stage.settings()
+        assert "_model" not in copy.__dict__ or stage.writes not in MODELS
+
+
+MODELS = ("detections", "answers", "scores")
+
+
+def test_sample_scenes_are_whole() -> None:
+    for scene in json.loads((SCENES / "boxes.json").read_text()):
+        with Image.open(SCENES / scene["file_name"]) as image:
+            assert image.size == (scene["width"], scene["height"])
