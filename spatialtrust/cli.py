@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from spatialtrust import __version__
+from spatialtrust import __version__, cli_backends, cli_classify, cli_graph
 from spatialtrust.cli_output import emit, plain, say
 from spatialtrust.errors import InputError, SpatialTrustError
 
@@ -210,27 +211,32 @@ def fit(
     emit({"out": out, **report})
 
 
-@app.command()
+models = typer.Typer(
+    help="Which models can be used, where their files are, and how to get them.",
+    rich_markup_mode="markdown",
+)
+
+
+@models.callback(invoke_without_command=True)
 def backends(
+    context: typer.Context,
     relations: Annotated[
         bool, typer.Option("--relations", help="List the relations instead, with their wordings.")
     ] = False,
 ) -> None:
-    """List the models that can be used, or the relations that are known."""
+    """Which models can be used, where their files are, and how to get them."""
+    if context.invoked_subcommand is not None:
+        return
     if relations:
         from spatialtrust.relations import RELATIONS
 
-        emit(
-            {
-                relation.name: {
-                    "family": relation.family,
-                    "axis": relation.axis,
-                    "converse": relation.converse,
-                    "opposite": relation.opposite,
-                    "checkable_in_2d": relation.checkable_in_2d,
-                    "needs_depth": relation.needs_depth,
-                    "wordings": relation.phrases,
-                }
-                for relation in RELATIONS.values()
-            }
-        )
+        emit({name: asdict(relation) for name, relation in RELATIONS.items()})
+        return
+    cli_backends.list_backends()
+
+
+models.command(name="fetch")(cli_backends.fetch)
+models.command(name="install")(cli_backends.install)
+cli_graph.mount(app)
+app.add_typer(models, name="backends")
+app.add_typer(cli_classify.app, name="classify")
