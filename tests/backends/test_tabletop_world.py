@@ -148,13 +148,17 @@ def test_a_dataset_is_read_as_claims_with_boxes(tmp_path):
     assert np.array_equal(picture, tabletop.render(tabletop.sample_scene(2, "occluded")))
 
 
-def test_a_dataset_marks_claims_whose_phrases_name_two_objects(tmp_path):
-    seed = next(
-        seed for seed in range(500) if any(map(tabletop.sample_scene(seed).ambiguous, range(3)))
-    )
-    truth = tabletop.write_dataset(tmp_path, 1, seed=seed)
+def test_a_dataset_of_twins_marks_claims_whose_phrases_name_two_objects(tmp_path):
+    truth = tabletop.write_dataset(tmp_path, 4, seed=0, twins=True)
     rows = [json.loads(line) for line in truth.read_text("utf-8").splitlines()]
-    assert {row["ambiguous"] for row in rows} == {True, False} or all(r["ambiguous"] for r in rows)
+    for place in range(4):
+        scene = tabletop.sample_scene(place, twins=True)
+        names = [item.phrase for item in scene.objects]
+        mine = [row for row in rows if row["image"].endswith(f"{place:08d}.png")]
+        assert any(row["ambiguous"] for row in mine)
+        for row in mine:
+            twice = max(names.count(row["subject"]), names.count(row["object"])) > 1
+            assert row["ambiguous"] is twice
 
 
 @pytest.mark.parametrize(

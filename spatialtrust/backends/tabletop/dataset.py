@@ -20,7 +20,13 @@ TRUTH: Final = "truth.jsonl"
 
 
 def write_dataset(
-    folder: str | Path, n: int, seed: int = 0, difficulty: Difficulty = "clean", size: int = 128
+    folder: str | Path,
+    n: int,
+    seed: int = 0,
+    difficulty: Difficulty = "clean",
+    size: int = 128,
+    *,
+    twins: bool = False,
 ) -> Path:
     """Write ``n`` pictures and the truth about them; the same arguments write the same bytes.
 
@@ -29,7 +35,7 @@ def write_dataset(
     folder: made if it is not there; files of the same names are replaced.
     n: number of scenes; they have the seeds ``seed`` to ``seed + n - 1``.
     difficulty: of all of them.
-    size: of the square pictures, pixels.
+    size, twins: see ``sample_scene``.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def write_dataset(
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / TRUTH).open("w", encoding="utf-8") as file:
             for place in range(seed, seed + n):
-                scene = sample_scene(place, difficulty, size)
+                scene = sample_scene(place, difficulty, size, twins=twins)
                 name = f"{difficulty}-{place:08d}.png"
                 _write_picture(scene, folder / name)
                 for row in claim_rows(scene, name):

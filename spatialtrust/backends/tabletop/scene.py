@@ -100,6 +100,11 @@ class Scene:
     objects: tuple[SceneObject, ...]
     contacts: frozenset[tuple[int, int]]
 
+    @property
+    def ambiguous_objects(self) -> tuple[int, ...]:
+        """Indices of the objects that share their phrase with another."""
+        return tuple(index for index in range(len(self.objects)) if self.ambiguous(index))
+
     def ambiguous(self, index: int) -> bool:
         """Whether another object goes by the same phrase."""
         phrase = self.objects[index].phrase

@@ -36,7 +36,9 @@ _HIDDEN: Final = 0.7
 _TRIES: Final = 30
 
 
-def sample_scene(seed: int, difficulty: Difficulty = "clean", size: int = 128) -> Scene:
+def sample_scene(
+    seed: int, difficulty: Difficulty = "clean", size: int = 128, *, twins: bool = False
+) -> Scene:
     """Draw a scene; the same arguments give the same scene.
 
     Parameters
@@ -44,6 +46,7 @@ def sample_scene(seed: int, difficulty: Difficulty = "clean", size: int = 128) -
     seed: not negative.
     difficulty: ``clean``, ``occluded``, ``dim`` or ``blurred``.
     size: of the square picture, pixels.
+    twins: two objects go by one phrase; else about one scene in thirty has such.
 
     Raises
     ------
@@ -65,21 +68,24 @@ def sample_scene(seed: int, difficulty: Difficulty = "clean", size: int = 128) -
         raise InputError(f"seed {seed}, size {size}: give a seed >= 0 and a size >= 32 pixels")
     generator = np.random.default_rng((seed, DIFFICULTIES.index(difficulty)))
     while True:
-        scene = _attempt(generator, seed, difficulty, size)
+        scene = _attempt(generator, seed, difficulty, size, twins)
         visible = min(item.visible for item in scene.objects)
         hidden = difficulty != "occluded" or visible < _HIDDEN
-        if len(scene.objects) >= 3 and visible >= _LEAST_VISIBLE[difficulty] and hidden:
+        fits = visible >= _LEAST_VISIBLE[difficulty] and hidden
+        if len(scene.objects) >= 3 and fits and (not twins or scene.ambiguous_objects):
             return scene
 
 
-def _attempt(generator: np.random.Generator, seed: int, difficulty: Difficulty, size: int) -> Scene:
+def _attempt(
+    generator: np.random.Generator, seed: int, difficulty: Difficulty, size: int, twins: bool
+) -> Scene:
     """A scene that may show too little or too much of its objects."""
     crowded = difficulty == "occluded"
     wanted = int(generator.integers(5, 8) if crowded else generator.integers(3, 7))
     placed: list[SceneObject] = []
     contacts: set[tuple[int, int]] = set()
-    for _ in range(wanted):
-        _place(generator, placed, contacts)
+    for count in range(wanted):
+        _place(generator, placed, contacts, twin=twins and count == wanted - 1)
     order = sorted(range(len(placed)), key=lambda index: _depth(placed, index))
     rank = {old: new for new, old in enumerate(order)}
     objects = [
@@ -110,13 +116,17 @@ def _place(
     generator: np.random.Generator,
     placed: list[SceneObject],
     contacts: set[tuple[int, int]],
+    *,
+    twin: bool,
 ) -> None:
     """Add one object where there is room for it, if there is."""
     phrases = {item.phrase for item in placed}
     while True:
         shape = SHAPES[generator.integers(len(SHAPES))]
         colour = tuple(COLOURS)[generator.integers(len(COLOURS))]
-        if f"{colour} {shape}" not in phrases or generator.random() < _DUPLICATES:
+        if twin and placed:
+            shape, colour = placed[-1].shape, placed[-1].colour
+        if twin or f"{colour} {shape}" not in phrases or generator.random() < _DUPLICATES:
             break
     width = generator.uniform(0.42, 0.6)
     height = width if shape == "ball" else width * generator.uniform(0.85, 1.2)

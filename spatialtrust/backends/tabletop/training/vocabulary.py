@@ -15,6 +15,7 @@ _WORDS: Final = (
     *("the", "a", "an", "is", "it", "not", "in", "on", "of", "this", "that", "which", "picture"),
     *("photo", "scene", "would", "you", "say", "true", "correct", "and", "off", "left", "right"),
     *("above", "below", "front", "back", "behind", "ahead", "touching", "away", "from"),
+    *("where", "detached"),
 )
 _BERT: Final = {
     "[PAD]": 0,
@@ -87,7 +88,10 @@ def opt() -> Any:
     inner += ["In", "Is", "Would", "Answer", *(word.capitalize() for word in _WORDS)]
     merges: dict[tuple[str, str], None] = {}
     _join(merges, [f"Ġ{word}" for word in inner])
-    _join(merges, ["Question", "Answer", "The", *(part for name in SPLIT for part in name[1:])])
+    _join(
+        merges,
+        ["Question", "Answer", "The", "In", "It", *(part for name in SPLIT for part in name[1:])],
+    )
     tokens = ["<s>", "<pad>", "</s>", "<unk>", *_alphabet(), *map("".join, merges)]
     pairs: Any = list(merges)
     names = {"bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "<pad>"}
