@@ -1,13 +1,16 @@
-"""From a VLM's answers to signals of trust: one number per claim and kind of doubt.
+"""What a VLM's answers say beyond yes and no: margins, consistency, orbits, sensitivity to noise.
 
-Each signal needs certain questions to be asked; ``ASKED`` says which. What was not asked is NaN.
-All signals are about the claim being true, not about the answer being right, so they do not flip
-when the answer does; the exceptions (consistency, sensitivity) are symmetric in yes and no.
+One row per claim from a table with one row per claim, view, form and prompt. Each signal needs
+certain questions to be asked; ``ASKED`` says which. What was not asked is NaN.
+
+Sources: prompt consistency: Khan and Fu 2024, the text baseline of arXiv 2601.11644. Relation
+orbit: Xiong et al. 2026; where the language's converse is not the opposite word, the opposite
+stands in (this package's choice). Sensitivity to noise on the two objects: the perturbation of CSP
+(arXiv 2504.14848), used here as a signal. Look again: BCEA 2026.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -31,6 +34,24 @@ if TYPE_CHECKING:
 
     Column = NDArray[np.float32]
 
+COLUMNS: Final = (
+    "p_yes",
+    "vlm_margin",
+    "vlm_entropy",
+    "stated_confidence",
+    "prompt_consistency",
+    "crop_margin",
+    "orbit",
+    "orbit_plain",
+    "orbit_mirror",
+    "noise_slope",
+    "noise_flip",
+)
+"""P(yes); logit of yes minus no; entropy of the reply, nats; confidence the VLM states; share of
+wordings answered like the first (an unparsed one is not); margin on a crop around the two boxes;
+how much better claim and converse fit than their opposites, and its parts by view; margin lost per
+full noise; share of noise at which the answer first changes (1: at none of those asked)."""
+
 
 class Asked(NamedTuple):
     """Arguments of ``Asker.ask``: every view in every form and prompt."""
@@ -53,111 +74,75 @@ ASKED: Final[Mapping[str, Asked]] = MappingProxyType(
 )
 """Signal to what must be asked for it; no question is in two of them, so the tables concatenate."""
 
-_BASE: Final = ("plain", "claim", PARAPHRASES[0])
+_UNPARSED: Final = -1
+_NOT_ASKED: Final = -2
 
 
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """What the answers say about each claim; float32 (N,), row i belongs to claim i.
+class Heard(NamedTuple):
+    """Signals of (N,) claims.
 
     Attributes
     ----------
-    asserted: 1 yes, 0 no; NaN without an answer, or with one that is unparsed.
-    p_yes: probability of yes against no.
-    margin: logit of yes minus logit of no.
-    entropy: of the reply, nats.
-    similarity: cosine of image and claim.
-    stated_confidence: what the VLM says its confidence is.
-    prompt_consistency: share of the other wordings answered like the first; unparsed disagrees.
-        NaN if no other was asked, or the first has no answer.
-    prompt_margin: mean margin over all wordings, towards the first answer.
-    orbit: how much better claim and converse fit than opposite and swapped claim, over both views.
-    orbit_plain, orbit_mirror: the same within one view; ``orbit`` is their mean.
-    noise_flip: share of noise at which the answer first changes, 1 if at no level asked.
-    noise_slope: change of the margin towards the answer per unit of noise, by least squares.
-    crop_margin: margin when shown only the surroundings of the two boxes.
-    reasons: uint32 bit mask, ``answer_missing`` or ``answer_unparsed``.
+    columns: float32 (N,) by name: ``COLUMNS``, ``similarity`` (cosine of image and claim) and
+        ``prompt_margin`` (mean margin over all wordings, towards the first answer).
+    answer: int8 (N,), 1 yes, 0 no, -1 neither.
+    reasons: uint32 (N,) bit mask.
     """
 
-    asserted: Column
-    p_yes: Column
-    margin: Column
-    entropy: Column
-    similarity: Column
-    stated_confidence: Column
-    prompt_consistency: Column
-    prompt_margin: Column
-    orbit: Column
-    orbit_plain: Column
-    orbit_mirror: Column
-    noise_flip: Column
-    noise_slope: Column
-    crop_margin: Column
+    columns: dict[str, Column]
+    answer: NDArray[np.int8]
     reasons: NDArray[np.uint32]
 
-    def __len__(self) -> int:
-        return len(self.reasons)
 
-
-def signals(claims: Claims, answers: Answers, model: str | None = None) -> Signals:
-    """The signals of every claim.
+def listen(claims: Claims, answers: Answers, model: str | None = None) -> Heard:
+    """The signals of each claim.
 
     Parameters
     ----------
     claims: (N,) rows.
-    answers: any rows about them, in any order; rows about other claims are not looked at.
+    answers: any rows, in any order; those of other claims, and those that failed, are left aside.
     model: whose answers; may be left out where there is only one.
 
     Raises
     ------
     InputError: the answers are of several models and none was named, or of others than the named.
 
-    Source
-    ------
-    Prompt consistency: Khan & Fu 2024, as the text baseline of arXiv 2601.11644. Orbit: Xiong et
-    al. 2026, with the opposite where the language's converse is another word (ours). Sensitivity:
-    the regions and noise of CSP, arXiv 2504.14848, used as a signal (ours).
-
     >>> from spatialtrust.tables import Answers, Claims
-    >>> claims = Claims.from_rows([{"claim_id": "0", "image_id": "a", "subject": "mug",
-    ...                             "relation": "left of", "object": "cup"}])
-    >>> answers = Answers.from_rows([
-    ...     {"claim_id": "0", "model": "m", "view": "plain", "form": "claim", "prompt_id": prompt,
-    ...      "answer": answer, "p_yes": p, "margin": 0.0, "status": "ok"}
-    ...     for prompt, answer, p in (("default", "yes", 0.9), ("true", "yes", 0.8),
-    ...                               ("say", "no", 0.4))])
-    >>> found = signals(claims, answers)
-    >>> found.asserted.tolist(), found.prompt_consistency.tolist()
-    ([1.0], [0.5])
+    >>> claims = Claims.from_rows([{"claim_id": "0", "image_id": "a"}])
+    >>> said = Answers.from_rows([{"claim_id": "0", "model": "m", "view": "plain", "form": "claim",
+    ...                            "prompt_id": p, "answer": a, "p_yes": 0.75}
+    ...                           for p, a in (("default", "yes"), ("true", "no"))])
+    >>> heard = listen(claims, said)
+    >>> [float(heard.columns[name][0]) for name in ("p_yes", "prompt_consistency")]
+    [0.75, 0.5]
     """
-    cells = _Cells(claims, _of_model(answers, model))
-    asserted = cells.get("asserted", *_BASE)
-    missing = ~cells.has(*_BASE)
-    unparsed = ~missing & np.isnan(asserted)
-    consistency, prompt_margin = _paraphrases(cells, asserted)
-    plain, mirrored = _orbit(cells, claims)
-    flip, slope = _noise(cells, asserted)
-    return Signals(
-        asserted=asserted,
-        p_yes=cells.get("p_yes", *_BASE),
-        margin=cells.get("margin", *_BASE),
-        entropy=cells.get("entropy", *_BASE),
-        similarity=cells.get("similarity", *_BASE),
-        stated_confidence=cells.get("stated_confidence", *_BASE),
-        prompt_consistency=consistency,
-        prompt_margin=prompt_margin,
-        orbit=((plain + mirrored) / 2).astype(np.float32),
-        orbit_plain=plain,
-        orbit_mirror=mirrored,
-        noise_flip=flip,
-        noise_slope=slope,
-        crop_margin=cells.get("margin", "crop", *_BASE[1:]),
-        reasons=missing * np.uint32(bit("answer_missing"))
-        | unparsed * np.uint32(bit("answer_unparsed")),
+    rows = _Rows(claims, _of_model(answers, model))
+    first = rows.first()
+    word = np.append(rows.word, _NOT_ASKED)[first]
+    columns = {
+        name: np.append(rows.numbers(source), np.float32(np.nan))[first]
+        for name, source in (
+            ("p_yes", "p_yes"),
+            ("vlm_margin", "margin"),
+            ("vlm_entropy", "entropy"),
+            ("similarity", "similarity"),
+            ("stated_confidence", "stated_confidence"),
+        )
+    }
+    columns |= _wordings(rows, word)
+    columns["crop_margin"] = rows.mean(rows.numbers("margin"), rows.asked(view="crop"))
+    columns |= _orbits(rows, claims)
+    columns |= _noise(rows, word, columns["vlm_margin"])
+    unheard = np.isnan(np.stack([columns[name] for name in COLUMNS])).any(axis=0)
+    reasons = (
+        (word == _NOT_ASKED) * np.uint32(bit("answer_missing"))
+        | (word == _UNPARSED) * np.uint32(bit("answer_unparsed"))
+        | (unheard & (word != _NOT_ASKED)) * np.uint32(bit("signal_unavailable"))
     )
+    return Heard(columns, np.maximum(word, -1).astype(np.int8), reasons)
 
 
-def text_baseline(found: Signals) -> Column:
+def text_baseline(heard: Heard) -> Column:
     """Score of the five-prompt text baseline: agreement with the first answer, ties by mean margin.
 
     Returns
@@ -166,66 +151,69 @@ def text_baseline(found: Signals) -> Column:
     """
     step = 1.0 / len(PARAPHRASES)
     with np.errstate(over="ignore"):
-        tie = 1.0 / (1.0 + np.exp(-found.prompt_margin))
-    score: Column = ((1 - step) * found.prompt_consistency + step * tie).astype(np.float32)
-    return score
+        tie = 1.0 / (1.0 + np.exp(-heard.columns["prompt_margin"].astype(np.float64)))
+    score = (1 - step) * heard.columns["prompt_consistency"] + step * tie
+    return np.asarray(score, dtype=np.float32)
 
 
-class _Cells:
-    """Answers as columns: one per (view, form, prompt), aligned with the claims."""
+class _Rows:
+    """Answers that were given to these claims, as arrays of rows."""
 
     def __init__(self, claims: Claims, answers: Answers) -> None:
-        self.rows = len(claims)
-        usable = pc.fill_null(pc.equal(answers.column("status"), "ok"), True)
-        place = pc.index_in(
-            answers.column("claim_id"), value_set=claims.column("claim_id").combine_chunks()
-        )
-        keep = pc.and_(usable, pc.is_valid(place)).to_numpy()
-        self._place = np.asarray(pc.fill_null(place, -1).to_numpy(), dtype=np.int64)[keep]
-        kept = answers.select(keep)
-        self._codes = {name: _codes(kept.column(name)) for name in ("view", "form", "prompt_id")}
-        yes, no = (pc.equal(kept.column("answer"), word) for word in ("yes", "no"))
-        said = pc.if_else(yes, 1.0, pc.if_else(no, 0.0, None))
-        self._values = {
-            "asserted": np.asarray(pc.cast(said, pa.float32()).to_numpy(), dtype=np.float32)
+        self.claims = len(claims)
+        ids = claims.column("claim_id").combine_chunks()
+        place = pc.index_in(answers.column("claim_id"), value_set=ids)
+        answered = pc.fill_null(pc.equal(answers.column("status"), "ok"), True)
+        kept = pc.and_(answered, pc.is_valid(place)).to_numpy()
+        self._answers = answers.select(kept)
+        self.claim = np.asarray(pc.fill_null(place, -1).to_numpy(), dtype=np.int64)[kept]
+        self._codes = {
+            name: _codes(self._answers.column(name)) for name in ("view", "form", "prompt_id")
         }
-        self._kept = kept
+        word = pc.index_in(self._answers.column("answer"), value_set=pa.array(["no", "yes"]))
+        self.word = np.asarray(pc.fill_null(word, _UNPARSED).to_numpy(), dtype=np.int64)
+        self._numbers: dict[str, Column] = {}
 
-    def get(self, name: str, view: str, form: str, prompt: str) -> Column:
-        """One column of the answers where this was asked, NaN elsewhere."""
-        rows = self._asked(view, form, prompt)
-        if name not in self._values:
-            self._values[name] = self._kept.numbers(name)
-        column = np.full(self.rows, np.nan, dtype=np.float32)
-        column[self._place[rows]] = self._values[name][rows]
-        return column
+    def numbers(self, name: str) -> Column:
+        """One numeric column of the rows."""
+        if name not in self._numbers:
+            self._numbers[name] = self._answers.numbers(name)
+        return self._numbers[name]
 
-    def has(self, view: str, form: str, prompt: str) -> NDArray[np.bool_]:
-        """Which claims have such an answer, parsed or not."""
-        found = np.zeros(self.rows, dtype=bool)
-        found[self._place[self._asked(view, form, prompt)]] = True
+    def asked(self, *, view: str, form: str = "claim", stated: bool = False) -> NDArray[np.bool_]:
+        """Rows that show this view and ask this form, in any wording, or state it."""
+        statement = self._is("prompt_id", STATEMENT)
+        return self._is("view", view) & self._is("form", form) & (statement == stated)
+
+    def first(self) -> NDArray[np.int64]:
+        """Place of each claim's answer in the first of its wordings, -1 without one."""
+        names, codes = self._codes["prompt_id"]
+        order = {name: rank for rank, name in enumerate(PARAPHRASES)}
+        rank = np.array([order.get(name, len(order)) for name in names], dtype=np.int64)
+        rows = np.flatnonzero(self.asked(view="plain"))
+        rows = rows[np.argsort(rank[codes[rows]], kind="stable")]
+        found = np.full(self.claims, -1)
+        found[self.claim[rows[::-1]]] = rows[::-1]
         return found
 
-    def known(self, name: str) -> bool:
-        """Whether any answer to a statement has this column."""
-        code = self._codes["prompt_id"]
-        stated = code[1] == code[0].get(STATEMENT, -1)
-        if name not in self._values:
-            self._values[name] = self._kept.numbers(name)
-        return bool(np.isfinite(self._values[name][stated]).any())
+    def mean(self, values: Column, rows: NDArray[np.bool_]) -> Column:
+        """Mean of what is known in each claim's rows, NaN where nothing is."""
+        known = np.flatnonzero(rows & np.isfinite(values))
+        count = np.bincount(self.claim[known], minlength=self.claims)
+        total = np.bincount(self.claim[known], values[known], minlength=self.claims)
+        mean = np.full(self.claims, np.nan)
+        np.divide(total, count, out=mean, where=count > 0)
+        return mean.astype(np.float32)
 
-    def _asked(self, view: str, form: str, prompt: str) -> NDArray[np.intp]:
-        match = np.ones(len(self._place), dtype=bool)
-        for name, wanted in (("view", view), ("form", form), ("prompt_id", prompt)):
-            number, codes = self._codes[name]
-            match &= codes == number.get(wanted, -1)
-        return np.flatnonzero(match)
+    def _is(self, name: str, value: str) -> NDArray[np.bool_]:
+        names, codes = self._codes[name]
+        return np.asarray(codes == (names.index(value) if value in names else -1), dtype=np.bool_)
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[dict[str, int], NDArray[np.int64]]:
+def _codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
     names = pc.unique(column)
-    codes = np.asarray(pc.index_in(column, value_set=names).to_numpy(), dtype=np.int64)
-    return {name: place for place, name in enumerate(names.to_pylist())}, codes
+    codes = pc.index_in(column, value_set=names)
+    return names.to_pylist(), np.asarray(codes.to_numpy(), dtype=np.int64)
 
 
 def _of_model(answers: Answers, model: str | None) -> Answers:
@@ -238,103 +226,87 @@ def _of_model(answers: Answers, model: str | None) -> Answers:
     return answers.select(pc.equal(answers.column("model"), model).to_numpy())
 
 
-def _paraphrases(cells: _Cells, asserted: Column) -> tuple[Column, Column]:
-    agreed = np.zeros(cells.rows, dtype=np.float32)
-    asked = np.zeros(cells.rows, dtype=np.float32)
-    margins = [cells.get("margin", *_BASE)]
-    for prompt in PARAPHRASES[1:]:
-        cell = (*_BASE[:2], prompt)
-        asked += cells.has(*cell)
-        agreed += cells.get("asserted", *cell) == asserted
-        margins.append(cells.get("margin", *cell))
-    known = (asked > 0) & np.isfinite(asserted)
-    consistency = np.where(known, agreed / np.maximum(asked, 1), np.nan)
-    mean = _mean(np.stack(margins))
-    towards = np.where(known, np.where(asserted == 1, mean, -mean), np.nan)
-    return consistency.astype(np.float32), towards.astype(np.float32)
+def _wordings(rows: _Rows, word: NDArray[np.int64]) -> dict[str, Column]:
+    """Agreement of all wordings with the first, and their mean margin; NaN with fewer than two."""
+    asked = rows.asked(view="plain")
+    several = np.bincount(rows.claim[asked], minlength=rows.claims) > 1
+    known = several & (word >= 0)
+    agrees = (rows.word == word[rows.claim]).astype(np.float32)
+    margin = rows.mean(rows.numbers("margin"), asked)
+    return {
+        "prompt_consistency": np.where(known, rows.mean(agrees, asked), np.float32(np.nan)),
+        "prompt_margin": np.where(known, np.where(word == 1, margin, -margin), np.float32(np.nan)),
+    }
 
 
-def _orbit(cells: _Cells, claims: Claims) -> tuple[Column, Column]:
-    """Contrast of the claim's orbit in the plain and in the mirrored view.
+def _orbits(rows: _Rows, claims: Claims) -> dict[str, Column]:
+    """Contrast of supporting and opposing statements, within each view and over both.
 
-    ``(L(A r B) + L(B r' A) - L(A -r B) - L(B r A)) / 2`` with r' the converse, -r the opposite;
-    negated in the mirror for relations along image x, because there the opposite holds. L is the
-    log-likelihood per token; the cosine or match margin for models without one (ours).
+    ``(L(A r B) + L(B r' A) - L(A -r B) - L(B r A)) / 2`` with r' the converse and -r the opposite;
+    negated in the mirror for relations along image x, because there the opposite holds. L: mean
+    log-likelihood per token; for models without one the cosine, or the match margin.
     """
-    fit = next(
-        (name for name in ("loglik_per_token", "similarity", "margin") if cells.known(name)), None
-    )
-    if fit is None:
-        unknown = np.full(cells.rows, np.nan, dtype=np.float32)
-        return unknown, unknown
-    contrasts = []
+    defined, inverts = _orbit_relations(claims)
+    stated = np.logical_or.reduce([rows.asked(view="plain", form=f, stated=True) for f in FORMS])
+    fits = ("loglik_per_token", "similarity", "margin")
+    fit = next((name for name in fits if np.isfinite(rows.numbers(name)[stated]).any()), fits[0])
+    contrast = {}
     for view in ASKED["orbit"].views:
-        said = {form: cells.get(fit, view, form, STATEMENT) for form in FORMS}
-        true, false = said["claim"] + said["converse"], said["opposite"] + said["swapped"]
-        contrasts.append((true - false) / 2)
-    names, defined, flips = _orbit_relations()
+        said = {
+            form: rows.mean(rows.numbers(fit), rows.asked(view=view, form=form, stated=True))
+            for form in FORMS
+        }
+        gain = said["claim"] + said["converse"] - said["opposite"] - said["swapped"]
+        contrast[view] = np.where(defined, gain / np.float32(2), np.float32(np.nan))
+    mirror = np.where(inverts, -contrast["mirror"], contrast["mirror"])
+    return {
+        "orbit": (contrast["plain"] + mirror) / np.float32(2),
+        "orbit_plain": contrast["plain"],
+        "orbit_mirror": mirror,
+    }
+
+
+def _orbit_relations(claims: Claims) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether claims have an orbit, and whether the mirror turns them into their opposites."""
+    names, defined, inverts = _relation_facts()
     place = pc.fill_null(pc.index_in(claims.column("relation"), value_set=names), len(names))
-    rows = np.asarray(place.to_numpy(), dtype=np.int64)
-    exists = defined[rows]
-    plain, mirrored = contrasts
-    mirrored = np.where(flips[rows], -mirrored, mirrored)
-    return (
-        np.where(exists, plain, np.nan).astype(np.float32),
-        np.where(exists, mirrored, np.nan).astype(np.float32),
-    )
+    known = np.asarray(place.to_numpy(), dtype=np.int64)
+    return defined[known], inverts[known]
 
 
 @lru_cache(maxsize=1)
-def _orbit_relations() -> tuple[pa.Array, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Relation names, whether the orbit is defined, whether the mirror inverts; last: unknown."""
-    relations = list(RELATIONS.values())
-    defined = [not r.symmetric and r.converse is not None and r.opposite is not None
-               for r in relations]  # fmt: skip
-    flips = [relation.axis == "x" for relation in relations]
+def _relation_facts() -> tuple[pa.Array, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each relation, and last of an unknown one."""
+    table = list(RELATIONS.values())
+    defined = [not r.symmetric and r.converse is not None and r.opposite is not None for r in table]
+    inverts = [relation.axis == "x" for relation in table]
     return (
-        pa.array([relation.name for relation in relations]),
+        pa.array([relation.name for relation in table]),
         np.array([*defined, False]),
-        np.array([*flips, False]),
+        np.array([*inverts, False]),
     )
 
 
-def _noise(cells: _Cells, asserted: Column) -> tuple[Column, Column]:
-    """Where the answer flips as the regions are noised, and how fast its margin falls."""
-    sign = np.where(asserted == 1, 1.0, -1.0)
-    shares = np.array([0.0, *NOISE_LEVELS]) / 100
-    margins = [sign * cells.get("margin", *_BASE)]
-    flip = np.ones(cells.rows, dtype=np.float32)
-    asked = np.zeros(cells.rows, dtype=bool)
-    for level in reversed(NOISE_LEVELS):
-        cell = (f"noise-{level}", *_BASE[1:])
-        said, has = cells.get("asserted", *cell), cells.has(*cell)
-        flip = np.where(has & (said != asserted), np.float32(level / 100), flip)
-        asked |= has
-        margins.insert(1, sign * cells.get("margin", *cell))
-    known = asked & np.isfinite(asserted)
-    slope = _slope(shares, np.stack(margins))
-    return (
-        np.where(known, flip, np.nan).astype(np.float32),
-        np.where(known, slope, np.nan).astype(np.float32),
-    )
-
-
-def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Least-squares slope of y (K, N) over x (K,) where y is known; NaN with fewer than two."""
-    known = np.isfinite(y)
-    count = known.sum(axis=0)
-    share = np.where(known, x[:, None], 0.0)
-    centred = np.where(known, x[:, None] - share.sum(axis=0) / np.maximum(count, 1), 0.0)
-    spread = (centred**2).sum(axis=0)
-    moment = (centred * np.where(known, y, 0.0)).sum(axis=0)
-    slope = np.full(y.shape[1], np.nan)
-    np.divide(moment, spread, out=slope, where=(count > 1) & (spread > 0))
-    return slope
-
-
-def _mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean over the first axis of what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    count = known.sum(axis=0)
-    total = np.where(known, values, 0.0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+def _noise(rows: _Rows, word: NDArray[np.int64], plain: Column) -> dict[str, Column]:
+    """How fast the margin towards the answer falls with noise, and where the answer changes."""
+    shares = np.array(NOISE_LEVELS, dtype=np.float32)[:, None] / np.float32(100)
+    towards = np.where(word == 1, np.float32(1), np.float32(-1))
+    margins, changed = [], []
+    for level in NOISE_LEVELS:
+        asked = rows.asked(view=f"noise-{level}")
+        margins.append(rows.mean(rows.numbers("margin"), asked))
+        differs = (rows.word != word[rows.claim]).astype(np.float32)
+        changed.append(rows.mean(differs, asked))
+    lost = towards * (plain - np.stack(margins))
+    weight = np.where(np.isfinite(lost), shares, np.float32(0))
+    squares = (weight**2).sum(axis=0)
+    slope = np.full(rows.claims, np.nan, dtype=np.float32)
+    np.divide(np.nansum(weight * lost, axis=0), squares, out=slope, where=squares > 0)
+    flips = np.stack(changed)
+    flip = np.where(flips > 0, shares, np.float32(1)).min(axis=0)
+    known = np.isfinite(flips).any(axis=0) & (word >= 0)
+    unknown = np.float32(np.nan)
+    return {
+        "noise_slope": np.where(known, slope, unknown),
+        "noise_flip": np.where(known, flip, unknown),
+    }

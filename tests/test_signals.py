@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spatialtrust.errors import InputError
 from spatialtrust.prompts import FORMS, PARAPHRASES
 from spatialtrust.reasons import bit
-from spatialtrust.signals import ASKED, signals, text_baseline
+from spatialtrust.signals import ASKED, COLUMNS, listen, text_baseline
 from spatialtrust.tables import Answers, Claims
 
 RELATIONS = ("left of", "above", "near", "in", "between")
@@ -34,34 +34,41 @@ def answer(claim_id, view="plain", form="claim", prompt="default", margin=None, 
 
 
 def of(rows, relations=RELATIONS):
-    return signals(make_claims(relations), Answers.from_rows(rows))
+    return listen(make_claims(relations), Answers.from_rows(rows))
 
 
 def test_the_first_wording_is_the_answer():
     found = of([answer("0", margin=1.0, entropy=0.5), answer("1", margin=-2.0)])
-    assert found.asserted[:2].tolist() == [1.0, 0.0]
-    assert found.margin[:2].tolist() == [1.0, -2.0]
-    assert found.entropy[0] == 0.5
-    assert np.isnan(found.entropy[1:]).all()
+    assert found.answer.tolist() == [1, 0, -1, -1, -1]
+    assert found.columns["vlm_margin"][:2].tolist() == [1.0, -2.0]
+    assert found.columns["vlm_entropy"][0] == 0.5
+    assert np.isnan(found.columns["vlm_entropy"][1:]).all()
 
 
 def test_what_was_not_asked_is_nan_and_says_why():
     found = of([answer("0", answer="unparsed"), answer("1", margin=1.0),
                 answer("2", margin=1.0) | {"status": "image_unreadable"}])  # fmt: skip
     missing, unparsed = bit("answer_missing"), bit("answer_unparsed")
-    assert found.reasons.tolist() == [unparsed, 0, missing, missing, missing]
-    assert np.isnan(found.asserted[[0, 2, 3, 4]]).all()
+    partial = bit("signal_unavailable")
+    assert found.reasons.tolist() == [unparsed | partial, partial, missing, missing, missing]
+    assert found.answer.tolist() == [-1, 1, -1, -1, -1]
     for name in ("prompt_consistency", "orbit", "noise_flip", "noise_slope", "crop_margin"):
-        assert np.isnan(getattr(found, name)).all(), name
+        assert np.isnan(found.columns[name]).all(), name
 
 
-def test_consistency_is_the_share_of_other_wordings_that_agree():
+def test_any_wording_is_an_answer_where_the_default_was_not_asked():
+    found = of([answer("0", prompt="mine", margin=2.0), answer("0", prompt="true", margin=-1.0),
+                answer("1", prompt="mine", margin=2.0)])  # fmt: skip
+    assert found.columns["vlm_margin"][:2].tolist() == [-1.0, 2.0], "known wordings come first"
+
+
+def test_consistency_is_the_share_of_wordings_that_agree_with_the_first():
     margins = dict(zip(PARAPHRASES, (1.0, 2.0, -1.0, 3.0), strict=False))
     rows = [answer("0", prompt=name, margin=value) for name, value in margins.items()]
     rows.append(answer("0", prompt=PARAPHRASES[4], answer="unparsed"))
     found = of(rows)
-    assert found.prompt_consistency[0] == 0.5
-    assert found.prompt_margin[0] == pytest.approx(5 / 4)
+    assert found.columns["prompt_consistency"][0] == pytest.approx(0.6)
+    assert found.columns["prompt_margin"][0] == pytest.approx(5 / 4)
 
 
 def test_the_text_baseline_ranks_by_agreement_and_breaks_ties_by_margin():
@@ -95,8 +102,10 @@ def test_the_orbit_is_the_difference_of_the_two_halves_of_its_definition(values)
     mirrored = [t[form] for form in true], [t[form] for form in false]
     horizontal = np.mean(plain[0] + mirrored[1]) - np.mean(plain[1] + mirrored[0])
     vertical = np.mean(plain[0] + mirrored[0]) - np.mean(plain[1] + mirrored[1])
-    np.testing.assert_allclose(found.orbit[[0, 1, 3]], [horizontal, vertical, vertical], atol=1e-4)
-    assert np.isnan(found.orbit[[2, 4]]).all(), "symmetric, or without a converse"
+    np.testing.assert_allclose(
+        found.columns["orbit"][[0, 1, 3]], [horizontal, vertical, vertical], atol=1e-4
+    )
+    assert np.isnan(found.columns["orbit"][[2, 4]]).all(), "symmetric, or without a converse"
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5))
@@ -108,14 +117,14 @@ def test_a_liking_for_words_or_views_cancels(word, view):
         for form in FORMS
     }
     found = of(orbit_rows("0", cells))
-    assert found.orbit[0] == pytest.approx(0, abs=1e-5)
+    assert found.columns["orbit"][0] == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("column", ["similarity", "margin"])
 def test_models_without_likelihood_have_an_orbit_of_what_they_have(column):
     cells = {(v, f): float(f in ("claim", "converse")) for v in ("plain", "mirror") for f in FORMS}
     found = of(orbit_rows("1", cells, column))
-    assert found.orbit[1] == 1.0
+    assert found.columns["orbit"][1] == 1.0
 
 
 def test_sensitivity_is_where_the_answer_flips_and_how_fast_the_margin_falls():
@@ -125,14 +134,15 @@ def test_sensitivity_is_where_the_answer_flips_and_how_fast_the_margin_falls():
     rows += [answer("1", margin=-1.0)]
     rows += [answer("1", view=f"noise-{level}", margin=-1.0) for level in levels]
     found = of(rows)
-    assert found.noise_flip[:2] == pytest.approx([0.4, 1.0])
-    slope = np.polyfit([0, 0.1, 0.2, 0.4, 0.6], [3, 2, 1, -1, -3], 1)[0]
-    assert found.noise_slope[:2] == pytest.approx([slope, 0.0], abs=1e-5)
+    assert found.columns["noise_flip"][:2] == pytest.approx([0.4, 1.0])
+    noise, lost = np.array([0.1, 0.2, 0.4, 0.6]), np.array([1.0, 2.0, 4.0, 6.0])
+    slope = (noise * lost).sum() / (noise**2).sum()
+    assert found.columns["noise_slope"][:2] == pytest.approx([slope, 0.0], abs=1e-5)
 
 
 def test_look_again_is_the_margin_on_the_crop():
     found = of([answer("0", margin=1.0), answer("0", view="crop", margin=-0.5)])
-    assert found.crop_margin[0] == -0.5
+    assert found.columns["crop_margin"][0] == -0.5
 
 
 def test_rows_join_by_key_whatever_their_order():
@@ -143,18 +153,19 @@ def test_rows_join_by_key_whatever_their_order():
     ]
     rows.append(answer("elsewhere", margin=9.0))
     forward, backward = of(rows), of(rows[::-1])
-    for name in ("asserted", "margin", "crop_margin", "noise_slope"):
-        np.testing.assert_array_equal(getattr(forward, name), getattr(backward, name))
+    np.testing.assert_array_equal(forward.answer, backward.answer)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(forward.columns[name], backward.columns[name])
 
 
 def test_answers_of_several_models_need_a_name():
     rows = [answer("0", margin=1.0), answer("0", margin=-1.0) | {"model": "n"}]
     answers, claims = Answers.from_rows(rows), make_claims()
     with pytest.raises(InputError, match="name one of: m, n"):
-        signals(claims, answers)
-    assert signals(claims, answers, "n").asserted[0] == 0
+        listen(claims, answers)
+    assert listen(claims, answers, "n").answer[0] == 0
     with pytest.raises(InputError, match='"o" has no answers'):
-        signals(claims, answers, "o")
+        listen(claims, answers, "o")
 
 
 def test_no_question_is_asked_for_two_signals():
@@ -169,4 +180,4 @@ def test_no_question_is_asked_for_two_signals():
 
 
 def test_no_claims_no_signals():
-    assert len(signals(Claims.empty(), Answers.empty())) == 0
+    assert len(listen(Claims.empty(), Answers.empty()).answer) == 0

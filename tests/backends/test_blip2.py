@@ -17,7 +17,7 @@ from spatialtrust.backends.packing import plant  # noqa: E402
 from spatialtrust.errors import InputError  # noqa: E402
 from spatialtrust.perturb import mirror  # noqa: E402
 from spatialtrust.prompts import caption, question  # noqa: E402
-from spatialtrust.signals import ASKED, signals  # noqa: E402
+from spatialtrust.signals import ASKED, listen  # noqa: E402
 from spatialtrust.tables import Claims, Grounding  # noqa: E402
 
 KINDS = ("opt", "t5", "itm")
@@ -238,13 +238,13 @@ def test_all_signals_from_real_answers(checkpoint, pictures, claims):
     answers = ask_for(ASKED, backend, pictures, few, Grounding.from_boxes(boxes[0], boxes[1]))
     assert len(answers) == 2 * (1 + 4 + 8 + 4 + 1)
     assert sum(passes) == len(("plain", "mirror", "crop")) + 4
-    found = signals(few, answers)
-    for name in ("orbit", "orbit_plain", "orbit_mirror", "entropy"):
-        assert np.isfinite(getattr(found, name)).all(), name
+    found = listen(few, answers).columns
+    for name in ("orbit", "orbit_plain", "orbit_mirror", "vlm_entropy"):
+        assert np.isfinite(found[name]).all(), name
     stated = by_claim(
         answers, "loglik_per_token", view="plain", form="claim", prompt_id="statement"
     )
-    assert found.orbit_plain[0] == pytest.approx(
+    assert found["orbit_plain"][0] == pytest.approx(
         stated["0"] / 2
         + sum(
             sign
