@@ -306,6 +306,9 @@ def _tag_places(box: Points, wide: float, high: float) -> list[Rect]:
     for share in (0.25, 0.5, 0.75):
         places += [(x1 + share * (x2 - x1), y1 - high), (x1, y1 + share * (y2 - y1))]
         places += [(x2 - wide, y1 + share * (y2 - y1)), (x1 + share * (x2 - x1), y2)]
+    # Where all that is taken, stacked above or below; the colour still says whose tag it is.
+    for steps in (2, 3, 4, 5):
+        places += [(x1, y1 - steps * high), (x1, y2 + (steps - 1) * high)]
     return [Rect(x, y, x + wide, y + high) for x, y in places]
 
 
@@ -418,10 +421,14 @@ def _draw_badge(canvas: _Canvas, curve: Points, number: int, style: str) -> None
 
     radius = canvas.font_size * 0.72
     height, width = canvas.pixels.shape[:2]
+    along = curve[-1] - curve[0]
+    aside = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-6)
     places = []
-    for share in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82):
-        x, y = curve[round(share * (len(curve) - 1))]
-        places.append(Rect(x - radius, y - radius, x + radius, y + radius))
+    # On the line, or beside it where that is taken.
+    for shift in (0, -2.2, 2.2, -4.4, 4.4, -6.6, 6.6):
+        for share in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82):
+            x, y = curve[round(share * (len(curve) - 1))] + aside * shift * radius
+            places.append(Rect(x - radius, y - radius, x + radius, y + radius))
     rect = _free(canvas, places, width, height)
     canvas.taken.append(rect)
     centre = (round((rect.x1 + rect.x2) / 2), round((rect.y1 + rect.y2) / 2))

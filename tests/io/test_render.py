@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spatialtrust.decision import DecisionRule
+from spatialtrust.errors import InputError
+from spatialtrust.graph import SceneGraph
+from spatialtrust.io import render
+from spatialtrust.io.render import Rect, choose_arrows, display_names, draw, draw_claim, encode
+from tests.graphs import detections, graph, verdicts
+
+EDGES = [("o0", "left of", "o1", 0.95), ("o1", "left of", "o2", 0.85), ("o1", "above", "o2", 0.6)]
+
+
+def plain(width: int = 640, height: int = 480) -> np.ndarray:
+    return np.full((height, width, 3), 128, dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("width", "height"), [(128, 96), (640, 480), (3840, 2160), (50, 900)])
+def test_every_size_of_image_gets_a_picture_with_a_panel(width: int, height: int) -> None:
+    picture = draw(plain(width, height), graph(EDGES))
+    assert picture.dtype == np.uint8
+    scale = max(1.0, render.SMALLEST_SIDE / min(width, height))
+    assert picture.shape[1] == round(width * scale)
+    assert picture.shape[0] > round(height * scale)
+    assert encode(picture)[:3] == b"\xff\xd8\xff"
+
+
+def test_the_given_pixels_are_not_drawn_on() -> None:
+    pixels = plain()
+    draw(pixels, graph(EDGES))
+    assert (pixels == 128).all()
+
+
+def test_line_styles_differ_in_grey_too() -> None:
+    def line(answer: int, p_true: float) -> np.ndarray:
+        found = graph([("o0", "left of", "o1", p_true)], answers=[answer])
+        return draw(plain(), found)[:480].mean(axis=2)
+
+    kept, corrected, pruned = line(1, 0.9), line(0, 0.9), line(1, 0.6)
+    for one, other in ((kept, corrected), (kept, pruned), (corrected, pruned)):
+        assert (np.abs(one - other) > 20).sum() > 30
+
+
+def test_objects_of_one_phrase_are_numbered() -> None:
+    assert display_names(graph([])) == {"o0": "mug 1", "o1": "kettle", "o2": "mug 2"}
+
+
+def boxes_of(found: SceneGraph) -> dict:
+    ids = found.objects.strings("object_id")
+    return dict(zip(ids, found.objects.boxes().astype(np.float64), strict=True))
+
+
+def test_relations_of_two_objects_share_an_arrow_whichever_way_they_were_said() -> None:
+    found = graph([("o0", "left of", "o1", 0.95), ("o1", "above", "o0", 0.9)])
+    (arrow,) = choose_arrows(found, boxes_of(found))
+    assert (arrow.subject_id, arrow.relations) == ("o0", ("left of", "below"))
+
+
+def test_a_crowded_graph_is_drawn_in_part() -> None:
+    names = ["pea"] * 20
+    rows = [(f"o{a}", "left of", f"o{b}", 0.6 + 0.01 * a) for a in range(20) for b in range(a)]
+    found = SceneGraph.build(
+        "a.jpg",
+        (640, 480),
+        detections(names),
+        verdicts(rows, threshold=0.7),
+        DecisionRule.plain(0.7),
+    )
+    arrows = choose_arrows(found, boxes_of(found))
+    pruned = [arrow for arrow in arrows if arrow.style == "pruned"]
+    assert len(pruned) <= render.MAX_PRUNED
+    assert len(arrows) - len(pruned) == render.MAX_ARROWS
+    ends = [end for arrow in arrows for end in (arrow.subject_id, arrow.object_id)]
+    assert max(ends.count(end) for end in ends) <= render.MAX_PER_OBJECT
+
+
+def test_tags_do_not_cover_each_other_while_there_is_room(monkeypatch) -> None:
+    seen: list[Rect] = []
+    free = render._free
+
+    def remembering(*given):
+        seen.append(free(*given))
+        return seen[-1]
+
+    monkeypatch.setattr(render, "_free", remembering)
+    draw(plain(), graph(EDGES, ["kettle", "kettle", "kettle"]))
+    assert len(seen) > 3
+    for place, one in enumerate(seen):
+        assert all(one.overlap(other) == 0 for other in seen[:place])
+        assert one.outside(640, 480) == 0
+
+
+def test_objects_around_one_point_and_empty_graphs_can_be_drawn() -> None:
+    same = detections(["a", "b"]).with_columns(
+        {"x1": np.float32([5, 7]), "x2": np.float32([15, 13])}
+    )
+    found = SceneGraph.build(
+        "a.jpg", (640, 480), same, verdicts([("o0", "above", "o1", 0.9)]), DecisionRule.plain(0.8)
+    )
+    assert draw(plain(), found).shape[1] == 640
+    assert draw(plain(), graph([], [])).shape[1] == 640
+
+
+def test_a_claim_is_drawn_with_its_words_and_without_a_verdict() -> None:
+    boxes = (np.array([10.0, 10, 90, 90]), np.array([200.0, 50, 300, 200]))
+    picture = draw_claim(plain(), boxes, ("mug", "left of", "kettle"))
+    assert picture.shape[0] > 480
+    assert (picture[480:] < 60).any()
+
+
+def test_other_pixels_are_refused() -> None:
+    with pytest.raises(InputError, match="give uint8"):
+        draw(np.zeros((4, 4), dtype=np.uint8), graph([]))

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spatialtrust.errors import ColumnError, FileError, InputError, RowError
+from spatialtrust.io.images import read_header
+from spatialtrust.jobs import execute, prepare
+from spatialtrust.labelling import COLUMNS, choose, read_labels, write_labels
+from spatialtrust.tables import Claims
+from tests.runs import copies, settings
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("labels")
+    images, boxes = copies(folder / "photos", 8)
+    execute(prepare(settings(boxes), folder / "run", [images]))
+    return folder / "run"
+
+
+def claims(images: int, each: int) -> Claims:
+    return Claims.from_rows(
+        {"claim_id": f"{i:03d}#{n:03d}", "image_id": f"{i:03d}", "subject": "a",
+         "relation": "left of", "object": "b"}
+        for i in range(images) for n in range(each)
+    )  # fmt: skip
+
+
+def judge(source: Path, target: Path, words: list[str]) -> None:
+    with source.open() as stream:
+        rows = list(csv.DictReader(stream))
+    for row, word in zip(rows, words, strict=False):
+        row["label"] = word
+    with target.open("w") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_halves_share_no_image_and_fill_what_was_asked_for() -> None:
+    table = claims(40, 30)
+    p = np.random.default_rng(1).random(len(table), dtype=np.float32)
+    certify, fit = choose(table, p, 200)
+    image = np.array(table.strings("image_id"))
+    assert (len(certify), len(fit)) == (100, 100)
+    assert not set(image[certify]) & set(image[fit])
+    assert not set(certify) & set(fit)
+
+
+def test_rows_that_certify_are_drawn_without_looking_at_the_score() -> None:
+    table = claims(40, 30)
+    p = np.random.default_rng(1).random(len(table), dtype=np.float32)
+    assert np.array_equal(choose(table, p)[0], choose(table, np.sort(p))[0])
+    drawn = np.zeros(len(table))
+    for seed in range(400):
+        drawn[choose(table, p, 200, seed)[0]] += 1
+    # Each of 1,200 claims is expected 400 / 12 times; five standard deviations.
+    assert np.abs(drawn - 400 / 12).max() < 5 * np.sqrt(400 / 12)
+
+
+def test_rows_that_fit_are_the_least_sure_and_spread_over_images() -> None:
+    table = claims(4, 30)
+    p = np.linspace(0, 1, len(table), dtype=np.float32)
+    _, fit = choose(table, p, 40)
+    image = np.array(table.strings("image_id"))
+    counts = np.unique(image[fit], return_counts=True)[1]
+    assert counts.tolist() == [10, 10]
+    for name in set(image[fit]):
+        others = np.setdiff1d(np.flatnonzero(image == name), fit)
+        chosen = np.intersect1d(np.flatnonzero(image == name), fit)
+        assert np.abs(p[chosen] - 0.5).max() <= np.abs(p[others] - 0.5).min() + 1e-6
+
+
+def test_one_image_is_not_enough() -> None:
+    with pytest.raises(InputError, match="two or more images"):
+        choose(claims(1, 5), np.zeros(5, np.float32))
+
+
+def test_labels_come_back_with_the_evidence_of_their_claims(finished, tmp_path) -> None:
+    found = write_labels(finished, tmp_path / "labels.csv", rows=20)
+    assert (found["certify"], found["fit"]) == (10, 10)
+    with (tmp_path / "labels.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert all("p_true" not in row and row["label"] == "" for row in rows)
+    assert all(read_header(finished / row["picture"]).status == "ok" for row in rows)
+    judge(tmp_path / "labels.csv", tmp_path / "judged.csv", ["1", "0", "", "yes", "No"])
+    labelled = read_labels(finished, tmp_path / "judged.csv")
+    expected = [row["claim_id"] for row in rows[:2] + rows[3:5]]
+    assert labelled.claims.strings("claim_id") == expected
+    assert labelled.evidence.strings("claim_id") == expected
+    assert labelled.claims.column("label").to_pylist() == [1, 0, 1, 0]
+    assert labelled.purpose == ("certify",) * 4
+    assert labelled.answers is None
+
+
+def test_labels_that_exist_are_not_overwritten(finished, tmp_path) -> None:
+    (tmp_path / "labels.csv").write_text("mine")
+    with pytest.raises(FileError, match="may hold labels"):
+        write_labels(finished, tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("claim_id,label\nx,1\n", ColumnError, '"purpose" is missing'),
+        ("claim_id,label,purpose\nx,maybe,fit\n", RowError, r"labels\.csv:2: label"),
+        ("claim_id,label,purpose\nx,1,test\n", RowError, "valid: certify, fit"),
+        ("claim_id,label,purpose\nx,1,fit\n", RowError, "is not a claim"),
+        ("claim_id,label,purpose\nx,,fit\n", FileError, "has no label yet"),
+    ],
+)
+def test_wrong_label_files_say_where(finished, tmp_path, text, error, message) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(error, match=message):
+        read_labels(finished, tmp_path / "labels.csv")
+
+
+def test_a_run_without_labels_says_how_to_get_them(finished) -> None:
+    with pytest.raises(FileError, match="spatialtrust label RUN"):
+        read_labels(finished)
