@@ -182,8 +182,8 @@ class _Rows:
 
     def asked(self, *, view: str, form: str = "claim", stated: bool = False) -> NDArray[np.bool_]:
         """Rows that show this view and ask this form, in any wording, or state it."""
-        statement = self._is("prompt_id", STATEMENT)
-        return self._is("view", view) & self._is("form", form) & (statement == stated)
+        wording = self._is("prompt_id", STATEMENT)
+        return self._is("view", view) & self._is("form", form) & (wording if stated else ~wording)
 
     def first(self) -> NDArray[np.int64]:
         """Place of each claim's answer in the first of its wordings, -1 without one."""
@@ -207,7 +207,9 @@ class _Rows:
 
     def _is(self, name: str, value: str) -> NDArray[np.bool_]:
         names, codes = self._codes[name]
-        return np.asarray(codes == (names.index(value) if value in names else -1), dtype=np.bool_)
+        place = names.index(value) if value in names else -1
+        found: NDArray[np.bool_] = codes == place
+        return found
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
