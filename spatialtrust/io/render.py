@@ -39,8 +39,8 @@ MAX_PER_OBJECT: Final = 4
 SMALLEST_SIDE: Final = 480
 """Smaller images are enlarged until their shorter side has so many pixels."""
 
-BOW: Final = 0.12
-"""How far an arrow bows out, as a share of its length."""
+BOW: Final = {"kept": 0.12, "corrected": 0.24, "pruned": -0.12}
+"""How far an arrow bows out, as a share of its length; pruned ones to the other side."""
 
 MIDDLE: Final = 0.4
 """Arrows end this far out from an object's centre, as a share of its half extents."""
@@ -134,7 +134,7 @@ def draw(pixels: Pixels, graph: SceneGraph) -> Pixels:
     curves = [
         _curve(boxes[arrow.subject_id], boxes[arrow.object_id], arrow.style) for arrow in arrows
     ]
-    for arrow, curve in zip(arrows, curves, strict=True):
+    for arrow, curve in reversed(list(zip(arrows, curves, strict=True))):
         _draw_arrow(canvas, curve, arrow.style)
     _draw_tags(canvas, boxes, names, colours)
     for number, (arrow, curve) in enumerate(zip(arrows, curves, strict=True), 1):
@@ -324,7 +324,7 @@ def _free(canvas: _Canvas, places: Sequence[Rect], width: int, height: int) -> R
 
 
 def _curve(start: Points, end: Points, style: str) -> Points:
-    """Points (n, 2) from object to object; pruned ones bow to the other side.
+    """Points (n, 2) from object to object; arrows of different style bow differently.
 
     The ends lie where the curve leaves and enters the middle of the boxes, so that the arrows at
     one object do not all meet in one point.
@@ -338,7 +338,8 @@ def _curve(start: Points, end: Points, style: str) -> Points:
         shift = np.array([reach, 0.0])
         first, last = first - shift, last + shift
         along, length = last - first, 2 * reach
-    side = -BOW if style == "pruned" else BOW
+    # To one side as seen from left to right, whichever way the arrow points.
+    side = BOW[style] if along[0] > 0 or (along[0] == 0 and along[1] > 0) else -BOW[style]
     middle = (first + last) / 2 + np.array([along[1], -along[0]]) * side
     t = np.linspace(0, 1, 128)[:, None]
     curve = np.asarray((1 - t) ** 2 * first + 2 * t * (1 - t) * middle + t**2 * last)

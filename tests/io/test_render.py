@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,7 +87,9 @@ def test_tags_do_not_cover_each_other_while_there_is_room(monkeypatch) -> None:
         return seen[-1]
 
     monkeypatch.setattr(render, "_free", remembering)
-    draw(plain(), graph(EDGES, ["kettle", "kettle", "kettle"]))
+    small = graph(EDGES, ["kettle", "kettle", "kettle"])
+    boxes = {name: small.objects.numbers(name) * 6 for name in ("x1", "y1", "x2", "y2")}
+    draw(plain(), replace(small, objects=small.objects.with_columns(boxes)))
     assert len(seen) > 3
     for place, one in enumerate(seen):
         assert all(one.overlap(other) == 0 for other in seen[:place])
