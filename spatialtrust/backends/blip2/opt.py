@@ -116,18 +116,26 @@ class OptReader(GenerativeReader):
         asks: NDArray[np.bool_],
         scores: Scores,
     ) -> None:
+        # The likelihood of a token given its ancestors belongs to its node: once per tree. The
+        # first token (the start of the text) is not part of the claim.
+        stated = [~asks[rows] for _, _, rows in jobs]
+        nodes = [
+            np.unique(tree.paths[wanted, 1:])
+            for (_, tree, _), wanted in zip(jobs, stated, strict=True)
+        ]
+        nodes = [found[found >= 0] for found in nodes]
+        node = np.concatenate(nodes)
+        if not len(node):
+            return
+        row = np.repeat(np.arange(len(jobs)), [len(found) for found in nodes])
+        parent = np.concatenate(
+            [tree.parent[found] for (_, tree, _), found in zip(jobs, nodes, strict=True)]
+        )
+        likelihood = np.full((len(jobs), states.shape[1] + 1), np.nan, dtype=np.float32)
+        likelihood[row, node] = loglik(states[row, parent], head, tokens[row, node]).cpu().numpy()
         for place, (_, tree, rows) in enumerate(jobs):
-            wanted = ~asks[rows]
-            if not wanted.any():
-                continue
-            paths = tree.paths[wanted]
-            # The likelihood of a token given its ancestors belongs to its node: once per tree. The
-            # first token (the start of the text) is not part of the claim.
-            nodes = np.unique(paths[:, 1:][paths[:, 1:] >= 0])
-            values = np.full(len(tree) + 1, np.nan, dtype=np.float32)
-            found = loglik(states[place][tree.parent[nodes]], head, tokens[place][nodes])
-            values[nodes] = found.cpu().numpy()
-            scores.loglik_per_token[rows[wanted]] = np.nanmean(values[paths[:, 1:]], axis=1)
-
-
-__all__ = ["OptReader"]
+            paths = tree.paths[stated[place], 1:]
+            # The last column is NaN, where paths that have ended (-1) point.
+            found = likelihood[place][paths]
+            count = np.maximum((paths >= 0).sum(axis=1), 1)
+            scores.loglik_per_token[rows[stated[place]]] = np.nansum(found, axis=1) / count
