@@ -118,7 +118,7 @@ class RecordedAsker:
         missing = Answers.from_columns(
             {
                 "claim_id": lost,
-                "model": pa.repeat(self.reference, len(lost)),
+                "model": pa.repeat(self._model(), len(lost)),
                 "view": pa.repeat(views[0], len(lost)),
                 "form": pa.repeat(forms[0], len(lost)),
                 "prompt_id": pa.repeat(prompts[0], len(lost)),
@@ -126,6 +126,11 @@ class RecordedAsker:
             }
         )
         return Answers.concat([Answers(found), missing]).sorted()
+
+    def _model(self) -> str:
+        """Whose answers are missing: the one model that was recorded, or the whole record."""
+        models = pc.unique(self._recorded.column("model")).to_pylist()
+        return models[0] if len(models) == 1 else self.reference
 
 
 def open_detector(target: str, reference: str, options: Options) -> RecordedDetector:
