@@ -54,7 +54,7 @@ KNOWN: Final = (
     Known(
         "grounding-dino:openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det",
         "detector",
-        173,
+        172,
         "Apache-2.0",
     ),
 )
