@@ -7,7 +7,7 @@ A backend is made from a reference string (``clip:openai/clip-vit-base-patch32``
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +39,18 @@ class Options:
     memory: int = 1 << 30
     score_threshold: float = 0.25
     top_k: int = 5
+
+    def settings(self) -> dict[str, Any]:
+        """What results depend on, for manifests; device and memory only change how they come about.
+
+        >>> Options(memory=1).settings()
+        {'dtype': 'auto', 'score_threshold': 0.25, 'top_k': 5}
+        """
+        return {
+            "dtype": self.dtype,
+            "score_threshold": self.score_threshold,
+            "top_k": self.top_k,
+        }
 
 
 @runtime_checkable

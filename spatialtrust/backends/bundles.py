@@ -50,7 +50,7 @@ KNOWN: Final = (
     Known("blip2:Salesforce/blip2-flan-t5-xl", "asker", 3942, "MIT; Flan-T5: Apache-2.0"),
     Known("blip2:Salesforce/blip2-itm-vit-g", "asker", 1172, "MIT"),
     Known("grounding-dino:IDEA-Research/grounding-dino-tiny", "detector", 172, "Apache-2.0"),
-    Known("grounding-dino:IDEA-Research/grounding-dino-base", "detector", 233, "Apache-2.0"),
+    Known("grounding-dino:IDEA-Research/grounding-dino-base", "detector", 232, "Apache-2.0"),
     Known(
         "grounding-dino:openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det",
         "detector",
