@@ -314,13 +314,17 @@ def _tag_places(box: Points, wide: float, high: float) -> list[Rect]:
 
 def _free(canvas: _Canvas, places: Sequence[Rect], width: int, height: int) -> Rect:
     """The first place, pushed into the image, that nothing covers; else the least covered."""
-    pushed = []
+    best, least = places[0], np.inf
     for rect in places:
         dx = min(max(rect.x1, 0), max(width - (rect.x2 - rect.x1), 0)) - rect.x1
         dy = min(max(rect.y1, 0), max(height - (rect.y2 - rect.y1), 0)) - rect.y1
-        pushed.append(Rect(rect.x1 + dx, rect.y1 + dy, rect.x2 + dx, rect.y2 + dy))
-    covered = [sum(rect.overlap(other) for other in canvas.taken) for rect in pushed]
-    return pushed[int(np.argmin(covered))]
+        pushed = Rect(rect.x1 + dx, rect.y1 + dy, rect.x2 + dx, rect.y2 + dy)
+        covered = sum(pushed.overlap(other) for other in canvas.taken)
+        if covered < least:
+            best, least = pushed, covered
+        if not covered:
+            break
+    return best
 
 
 def _curve(start: Points, end: Points, style: str) -> Points:
