@@ -42,3 +42,15 @@ def fetch(
     use = f"{reference.partition(':')[0]}:{to}"
     say(f"done; use it as {use}")
     emit({"reference": use, "folder": to, **manifest})
+
+
+def install(
+    name: Annotated[str, typer.Argument(help="Which environment: lavis.")],
+    python: Annotated[
+        str | None, typer.Option(help="Interpreter to make it with; default: one that fits.")
+    ] = None,
+) -> None:
+    """Make the environment of a backend that cannot live in this one."""
+    from spatialtrust.backends.install import install as make
+
+    emit({"environment": name, "python": make(name, python)})
