@@ -250,7 +250,7 @@ def test_unknown_predictors_cannot_score_embedded_images(splits: Splits) -> None
 
 
 def test_studies_report_every_variant_and_seed(splits: Splits) -> None:
-    for study, variants in ((components, 4), (losses, 5)):
+    for study, variants in ((components, 5), (losses, 5)):
         table = study(splits, seeds=(0, 1), **QUICK)
         assert table.num_rows == 2 * variants
         assert len(summary(table)) == variants
@@ -365,7 +365,7 @@ def test_the_command_line_embeds_trains_scores_and_compares(
     assert [row["method"] for row in compared["methods"]] == ["mcm", "rel-u"]
     assert json.loads(out.read_text()) == compared
     study = run("compare", cache, "--study", "components", "--option", "epochs=1", *which)
-    assert len(study["summary"]) == 4
+    assert len(study["summary"]) == 5
 
 
 def test_the_command_line_learns_from_captions(photos: Path, tmp_path: Path, run: Any) -> None:

@@ -29,6 +29,11 @@ COMPONENTS: Final[dict[str, dict[str, Any]]] = {
     "image + predicted text": {"attention": "none"},
     "image + attended text": {"predicted": False},
     "all": {},
+    "all, attention as in the paper": {
+        "attention": "paper",
+        "projection": "learned",
+        "freeze_steps": 0,
+    },
 }
 LOSSES: Final[dict[str, dict[str, Any]]] = {
     "squared error": {"loss": "mse", "weighting": "none"},
