@@ -128,11 +128,9 @@ def verify(
         delta=delta,
         box_format=box_format,
         box_unit=box_unit,
+        explain=explain,
     )
-    verdicts = found.verdicts
-    if explain:
-        verdicts = found.explained()
-    write_table(verdicts.data, out)
+    write_table(found.verdicts.data, out)
     manifest = out.with_name(f"{out.name}.manifest.json")
     write_text(json.dumps(plain(found.manifest), indent=2, ensure_ascii=False) + "\n", manifest)
     for note in found.notes:
@@ -202,9 +200,9 @@ def fit(
     model is fitted anew. Rows of one image stay together. Half of the rows are kept to certify
     thresholds, so draw them at random from what the robot will see.
     """
-    from spatialtrust.fitting import fit as run
+    from spatialtrust.training import fit_from
 
-    model, report = run(
+    model, report = fit_from(
         claims, base=base, name=name, box_format=box_format, box_unit=box_unit, seed=seed
     )
     model.save(out)

@@ -1,4 +1,4 @@
-"""From claims with boxes to verdicts: evidence, fusion and decision in one pass over columns."""
+"""From probabilities to verdicts: what is asserted, what goes out, and why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.decision import ANSWERS, asserted_right, decide
-from spatialtrust.evidence import gather
 from spatialtrust.reasons import bit, decode
 from spatialtrust.tables import Verdicts
 
@@ -17,26 +16,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.decision import DecisionRule
-    from spatialtrust.fusion import Fused, TrustModel
-    from spatialtrust.tables import Answers, Claims, Grounding
+    from spatialtrust.fusion import Fused
+    from spatialtrust.tables import Answers, Claims
 
 YES: Final = ANSWERS.index("yes")
 
 
-def judge(
-    claims: Claims,
-    grounding: Grounding,
-    model: TrustModel,
-    rule: DecisionRule,
-    answers: Answers | None = None,
+def conclude(
+    claims: Claims, fused: Fused, rule: DecisionRule, answers: Answers | None = None
 ) -> Verdicts:
     """Verdicts on claims, in their order, with the claims' own columns behind.
 
     Parameters
     ----------
     claims: (N,) rows.
-    grounding: their boxes, row by row.
-    model: gives P(the claim is true).
+    fused: what a trust model says of them, row by row.
     rule: plain or certified threshold.
     answers: what a VLM said; None: nothing was asked, and every claim is asserted as it stands.
 
@@ -45,13 +39,6 @@ def judge(
     A claim without both boxes abstains whatever its ``p_true``; one whose answer is missing or
     unparsed has ``asserted`` null and abstains.
     """
-    return conclude(claims, model.predict(gather(claims, grounding, answers)), rule, answers)
-
-
-def conclude(
-    claims: Claims, fused: Fused, rule: DecisionRule, answers: Answers | None = None
-) -> Verdicts:
-    """The last step of :func:`judge`: verdicts from probabilities that are there already."""
     asserted = assertions(claims, answers)
     seen = np.isfinite(fused.p_boxes)
     decisions = decide(np.where(seen, fused.p_true, np.nan), asserted, rule)

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import __version__, schema
+from spatialtrust.evidence import gather
 from spatialtrust.fusion import TrustModel
 from spatialtrust.io.datasets import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
-from spatialtrust.reasons import CODES, encode
+from spatialtrust.reasons import CODES, encode, prose
 from spatialtrust.tables import Verdicts
-from spatialtrust.verdicts import judge
+from spatialtrust.verdicts import conclude
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,6 +62,7 @@ def verify(
     delta: float | None = None,
     box_format: str | None = None,
     box_unit: str | None = None,
+    explain: bool = False,
 ) -> Verification:
     """Judge claims with boxes.
 
@@ -73,6 +75,7 @@ def verify(
     accuracy, delta: ask for a certified threshold instead: with probability 1 - ``delta`` at least
         ``accuracy`` of what is emitted is right, on data like the model's certification rows.
     box_format, box_unit: how boxes are written; None: from the numbers.
+    explain: add a column ``explanation``, the verdict's grounds in words.
 
     Raises
     ------
@@ -88,7 +91,12 @@ def verify(
     rule = fitted.rule(min_confidence=min_confidence, accuracy=accuracy, delta=delta)
     rows = _rows(claims)
     file = claims_from_rows(rows, box_format=box_format, box_unit=box_unit)
-    verdicts = _with_given(judge(file.claims, file.grounding, fitted, rule, file.answers), file)
+    features = gather(file.claims, file.grounding, file.answers)
+    verdicts = conclude(file.claims, fitted.predict(features), rule, file.answers)
+    if explain:
+        grounds = fitted.explain(features)
+        verdicts = verdicts.with_columns({"explanation": _in_words(grounds, verdicts)})
+    verdicts = _with_given(verdicts, file)
     notes = [file.convention.describe(), f"decided by: {rule}"]
     if file.answers is not None and not fitted.uses_answers:
         notes.append(
@@ -129,6 +137,16 @@ def _with_given(verdicts: Verdicts, file: ClaimFile) -> Verdicts:
         elif not _same(column, verdicts.data[name]):
             added[f"{_RENAMED}{name}"] = column
     return verdicts.with_columns(added)
+
+
+def _in_words(grounds: list[str], verdicts: Verdicts) -> list[str]:
+    """What was found, and why it did or did not suffice."""
+    masks = encode(verdicts.column("reasons"))
+    notes = {int(mask): prose(int(mask)) for mask in np.unique(masks)}
+    return [
+        ". ".join(part for part in (ground, notes[int(mask)]) if part)
+        for ground, mask in zip(grounds, masks, strict=True)
+    ]
 
 
 def _same(given: pa.ChunkedArray, ours: pa.ChunkedArray) -> bool:
