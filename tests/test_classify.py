@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -424,6 +426,21 @@ def test_class_lists_are_read_from_a_file(photos: Path, tmp_path: Path, run: Any
     assert load_embedded(cache)["test"].class_names == ("cat", "bee", "ant")
     with pytest.raises(FileError, match="one per line"):
         run("embed", photos, "--out", cache, "--backend", "toy:pixels", "--classes", tmp_path)
+
+
+def test_a_fresh_process_loads_what_another_embedded(
+    photos: Path, tmp_path: Path, run: Any
+) -> None:
+    """Nothing may lean on a module that the tests happen to have imported."""
+    cache = tmp_path / "cache"
+    run("embed", photos, "--out", cache, "--backend", "toy:pixels")
+    code = "from spatialtrust.cli import main; main()"
+    arguments = ["classify", "score", str(cache), "--out", str(tmp_path / "s.parquet")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["images"] == 60
 
 
 @pytest.fixture(scope="module")

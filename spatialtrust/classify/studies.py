@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spatialtrust import failure, metrics
 from spatialtrust.classify.methods import captions_of
@@ -148,8 +149,8 @@ def summary(study: pa.Table) -> list[dict[str, Any]]:
     """Mean and standard deviation over seeds, by variant, in the order of the study."""
     found = []
     for variant in study["variant"].unique().to_pylist():
-        rows = study.filter(pa.compute.equal(study["variant"], variant))
-        known = rows.filter(pa.compute.equal(rows["status"], "ok"))
+        rows = study.filter(pc.equal(study["variant"], variant))
+        known = rows.filter(pc.equal(rows["status"], "ok"))
         row: dict[str, Any] = {"variant": variant, "seeds": known.num_rows}
         for name in ("accuracy", "auroc", "fpr95", "aurc"):
             values = known[name].to_numpy()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.embeddings import (
@@ -197,14 +198,14 @@ def load_embedded(
     facts = json.loads((table.schema.metadata or {}).get(_FACTS, b"null"))
     if facts is None:
         raise FileError(path, "was not written by spatialtrust classify embed")
-    table = table.filter(pa.compute.equal(table["status"], "ok"))
+    table = table.filter(pc.equal(table["status"], "ok"))
     images = _store(root, "image", model)
     texts = _store(root, "text", images.recipe.name)
     class_texts = texts.take([digest_of(prompt.encode()) for prompt in prompts(facts)])
     number = {label: place for place, label in enumerate(facts["classes"])}
     splits = {}
-    for split in pa.compute.unique(table["split"]).to_pylist():
-        part = table.filter(pa.compute.equal(table["split"], split))
+    for split in pc.unique(table["split"]).to_pylist():
+        part = table.filter(pc.equal(table["split"], split))
         digests = part["digest"].to_pylist()
         captions = part["caption"].to_pylist()
         splits[split or "all"] = EmbeddedImages(
