@@ -62,6 +62,9 @@ Repair = Annotated[
 ]
 Engine = Annotated[str | None, typer.Option(help="local, or ray.")]
 PartSize = Annotated[int | None, typer.Option(help="Images in memory at a time.")]
+ScoreThreshold = Annotated[
+    float | None, typer.Option(help="A detector's box that scores less is not there.")
+]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")]
 Remake = Annotated[
     bool, typer.Option("--remake", help="Make detections and answers again if settings differ.")
@@ -91,6 +94,7 @@ def graph(
     engine: Engine = None,
     part_size: PartSize = None,
     device: Device = None,
+    score_threshold: ScoreThreshold = None,
     remake: Remake = False,
     write_config: Annotated[
         bool, typer.Option("--write-config", help="Print the settings as TOML, and do nothing.")
@@ -123,6 +127,7 @@ def graph(
         engine=engine,
         part_size=part_size,
         device=device,
+        score_threshold=score_threshold,
     )
     if write_config:
         typer.echo(settings.to_toml(), nl=False)
@@ -146,6 +151,7 @@ def detect(
     engine: Engine = None,
     part_size: PartSize = None,
     device: Device = None,
+    score_threshold: ScoreThreshold = None,
     remake: Remake = False,
 ) -> None:
     """Find objects in images: the tables images and detections of a run folder."""
@@ -158,6 +164,7 @@ def detect(
         engine=engine,
         part_size=part_size,
         device=device,
+        score_threshold=score_threshold,
     )
     _run(settings, out, ["detect"], images=images, claims=claims, remake=remake)
 

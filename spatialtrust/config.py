@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from spatialtrust.backends.base import Options
 from spatialtrust.claims import DEFAULT_RELATIONS, MAX_OBJECTS
 from spatialtrust.engine import ENGINES, IMAGES_PER_PART
 from spatialtrust.errors import FileError, InputError, suggest
@@ -64,6 +65,11 @@ class RunConfig:
     engine: str = _option("local", "local, or ray for a cluster.")
     part_size: int = _option(IMAGES_PER_PART, "Images in a part: what is in memory at a time.")
     device: str = _option("auto", "cpu, cuda, cuda:1 ...; auto takes a GPU if there is one.")
+    dtype: str = _option("auto", "float32, bfloat16, float16; auto: see spatialtrust backends.")
+    score_threshold: float = _option(
+        Options().score_threshold, "A detector's box that scores less is not there."
+    )
+    top_k: int = _option(Options().top_k, "Boxes that a detector keeps per phrase.")
     gpus: float = _option(0.0, "GPUs for each copy of a model under Ray.")
 
     def __post_init__(self) -> None:
@@ -112,6 +118,15 @@ class RunConfig:
                 )
             checked[name] = _typed(value, known[name], f"{source}: {name}")
         return cls(**checked)
+
+    def options(self) -> Options:
+        """How models run."""
+        return Options(
+            device=self.device,
+            dtype=self.dtype,
+            score_threshold=self.score_threshold,
+            top_k=self.top_k,
+        )
 
     def to_toml(self) -> str:
         """The settings as TOML, each option explained above it.

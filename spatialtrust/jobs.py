@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spatialtrust.backends.base import Options
 from spatialtrust.backends.recorded import file_revision
 from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.config import NO_ASKER
 from spatialtrust.decision import DecisionRule
 from spatialtrust.engine import Source, Stage, run
-from spatialtrust.errors import InputError
+from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.fusion import TrustModel
 from spatialtrust.io.detections import read_detections
 from spatialtrust.io.images import list_images
@@ -110,7 +109,11 @@ def stages_of(job: Job, names: Sequence[str]) -> list[Stage]:
         "gather": lambda: [Gather()],
         "fuse": lambda: [Fuse(config.model, TrustModel.load(config.model).sha256)],
         "decide": lambda: [Decide(rule())],
-        "link": lambda: [Link(rule(), job.out, config.formats, config.overlays, config.repair)],
+        "link": lambda: [
+            Link(
+                _linked_by(rule(), config), job.out, config.formats, config.overlays, config.repair
+            )
+        ],
     }
     unknown = sorted(set(names) - set(STAGES))
     if unknown:
@@ -166,9 +169,22 @@ def rule_of(config: RunConfig) -> DecisionRule:
     """
     if config.accuracy == 0:
         return DecisionRule.plain(config.min_confidence)
-    rule: DecisionRule = TrustModel.load(config.model).rule(
-        accuracy=config.accuracy, delta=config.delta
-    )
+    model = TrustModel.load(config.model)
+    if model.is_shipped:
+        raise GuaranteeError(
+            f'model "{model.name}" was certified on {model.calibrated_on}, and what is judged here '
+            "is not like it; label some of your own (spatialtrust label RUN, spatialtrust fit), or "
+            "give --min-confidence, which promises nothing"
+        )
+    return model.rule(accuracy=config.accuracy, delta=config.delta)
+
+
+def _linked_by(rule: DecisionRule, config: RunConfig) -> DecisionRule:
+    if rule.certified and config.repair:
+        raise GuaranteeError(
+            "the threshold is certified for verdicts as they are, and repair would drop some of "
+            "them; give --no-repair"
+        )
     return rule
 
 
@@ -225,10 +241,8 @@ def _detect(config: RunConfig) -> Detect:
     if config.detector.startswith(RECORDED):
         revision = _revision_of(Path(config.detector.removeprefix(RECORDED)))
     else:
-        revision = open_detector(config.detector, Options(device=config.device)).revision
-    return Detect(
-        config.detector, revision, config.objects, Options(device=config.device), config.gpus
-    )
+        revision = open_detector(config.detector, config.options()).revision
+    return Detect(config.detector, revision, config.objects, config.options(), config.gpus)
 
 
 def _ask(config: RunConfig) -> Ask:
@@ -237,7 +251,7 @@ def _ask(config: RunConfig) -> Ask:
             "no asker is set; give --asker, such as blip2:Salesforce/blip2-opt-2.7b "
             "(spatialtrust backends lists them)"
         )
-    options = Options(device=config.device)
+    options = config.options()
     return Ask(
         config.asker,
         open_asker(config.asker, options).revision,

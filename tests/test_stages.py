@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from spatialtrust.batches import nest, unnest
-from spatialtrust.errors import InputError
+from spatialtrust.decision import DecisionRule
+from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.io.graphs import load_graph
 from spatialtrust.io.images import read_header
 from spatialtrust.io.parquet import read_table, write_table
+from spatialtrust.io.runs import RunFolder
 from spatialtrust.jobs import STAGES, execute, prepare, stages_of
 from spatialtrust.tables import Answers, Claims
 from tests.runs import SCENES, copies, same, settings, tables
@@ -170,16 +172,30 @@ def test_every_stage_survives_pickling_without_its_model(tmp_path) -> None:
     asker = "recorded:answers.parquet"
     job = prepare(settings(boxes, asker=asker), tmp_path / "run", [tmp_path / "photos"])
     for stage in stages_of(job, STAGES):
-        stage.__dict__["_model"] = lambda: None
-        copy = pickle.loads(pickle.dumps(stage)) if stage.writes in MODELS else stage
-        assert copy.settings() == stage.settings()
-        assert "_model" not in copy.__dict__ or stage.writes not in MODELS
-
-
-MODELS = ("detections", "answers", "scores")
+        if stage.writes in ("detections", "answers", "scores"):
+            # A model, as a lambda, could not be pickled.
+            stage.__dict__["_model"] = lambda: None
+        copy = pickle.loads(pickle.dumps(stage))
+        assert copy == stage
+        assert "_model" not in copy.__dict__
 
 
 def test_sample_scenes_are_whole() -> None:
     for scene in json.loads((SCENES / "boxes.json").read_text()):
         with Image.open(SCENES / scene["file_name"]) as image:
             assert image.size == (scene["width"], scene["height"])
+
+
+def test_a_guarantee_is_refused_where_it_would_not_hold(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 1)
+    certified = settings(boxes, accuracy=0.9)
+    with pytest.raises(GuaranteeError, match="label some of your own"):
+        execute(prepare(certified, tmp_path / "run", [images]))
+    run(tmp_path / "run", images, boxes)
+    rule = DecisionRule(rule="accept", threshold=0.9, alpha=0.1, delta=0.1, n=50, errors=0,
+                        bound=0.05, coverage=0.5, ceiling=1.0)  # fmt: skip
+    with RunFolder(tmp_path / "run") as folder:
+        made = {**folder.settings("verdicts"), "made_with": rule.to_dict()}
+        folder.record({"verdicts": made})
+    with pytest.raises(GuaranteeError, match="--no-repair"):
+        again(tmp_path / "run", boxes, "link")

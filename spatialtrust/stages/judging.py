@@ -39,8 +39,8 @@ class Gather:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Add the evidence."""
         claims = detach(batch, "claims", Claims)
-        features = gather(claims, grounding_of(batch, claims), answers_of(batch))
-        return attach(batch, self.writes, features.to_table(claims.column("claim_id")))
+        evidence = gather(claims, grounding_of(batch, claims), answers_of(batch))
+        return attach(batch, self.writes, evidence)
 
 
 @dataclass

@@ -59,7 +59,7 @@ class Detect:
     ----------
     detector: reference, or what the recorded boxes are called.
     objects: phrases to look for; empty: those of the user's claims, or all that were recorded.
-    options: device and memory; nothing the result depends on.
+    options: how a live model runs.
     """
 
     detector: str
@@ -84,6 +84,7 @@ class Detect:
             "detector": self.detector,
             "revision": self.revision,
             "objects": list(self.objects),
+            **(self.options.settings() if self.loads_model else {}),
         }
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -199,6 +200,7 @@ class Ask:
             "views": list(self.views),
             "forms": list(self.forms),
             "prompts": list(self.prompts),
+            **(self.options.settings() if self.loads_model else {}),
         }
 
     def __call__(self, batch: pa.Table) -> pa.Table:
