@@ -111,6 +111,9 @@ class GroundingDino:
                 jobs += self._prepare(image_id, images[image_id], usable)
             except Exception as error:  # whatever PIL or NumPy make of a broken array
                 status |= {(image_id, p): f"image_unreadable: {error}" for p in usable}
+            if sum(job.values.nbytes for job in jobs) > self._budget.memory / 4:
+                self._run(jobs, found, status)
+                jobs.clear()
         self._run(jobs, found, status)
         return _table(wanted, found, status, self.reference)
 
