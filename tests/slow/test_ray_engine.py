@@ -8,7 +8,7 @@ import pytest
 from spatialtrust.io.parquet import write_table
 from spatialtrust.jobs import execute, prepare
 from spatialtrust.tables import Answers
-from tests.runs import TABLES, copies, same, settings, tables
+from tests.runs import TABLES, close, copies, settings, tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -35,7 +35,7 @@ def test_ray_gives_what_the_local_engine_gives(tmp_path, monkeypatch) -> None:
         counts: list[int] = []
         execute(job, progress=counts.append)
         assert sum(counts) == 9
-        assert same(tables(tmp_path / "ray", names), tables(tmp_path / "both", names))
+        assert close(tables(tmp_path / "ray", names), tables(tmp_path / "both", names))
         again = prepare(
             settings(boxes, asker=asker, engine="ray", min_confidence=0.9), tmp_path / "ray"
         )
@@ -44,4 +44,4 @@ def test_ray_gives_what_the_local_engine_gives(tmp_path, monkeypatch) -> None:
         ray.shutdown()
     strict = settings(boxes, asker=asker, min_confidence=0.9)
     execute(prepare(strict, tmp_path / "both"), ("decide", "link"))
-    assert same(tables(tmp_path / "ray", names), tables(tmp_path / "both", names))
+    assert close(tables(tmp_path / "ray", names), tables(tmp_path / "both", names))
