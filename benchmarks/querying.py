@@ -9,9 +9,9 @@ logits at the last position only. Ours starts at raw pixels and ends at the answ
 `allowed` is the speed-up that operation counts allow: operations of the loop over the least that
 any method needs (`operations.py`). `reached` is the measured speed-up over that. Times are CPU
 time of one thread (wall-clock on a GPU), the least of the repeats. Weights are random: nothing here
-is about accuracy. `blip2`, `blip2-t5` and `blip2-itm` are BLIP-2 with OPT-2.7B, with Flan-T5-XL and for
-matching, with widths, depths and vocabulary divided by 4 and their numbers of patches and queries
-kept, unless --true-size is given.
+is about accuracy. `blip2`, `blip2-t5` and `blip2-itm` are BLIP-2 with OPT-2.7B, with Flan-T5-XL
+and for matching, with widths, depths and vocabulary divided by 4 and their numbers of patches and
+queries kept, unless --true-size is given.
 """
 
 from __future__ import annotations
