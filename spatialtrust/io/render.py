@@ -493,11 +493,11 @@ def _title(graph: SceneGraph, arrows: Sequence[Arrow]) -> str:
     edges = int(graph.kept.sum())
     pruned = graph.candidates.num_rows - edges
     parts = [
-        f"{len(graph.objects)} objects",
-        f"{edges} edges kept ({drawn['edges']} drawn)",
-        f"{pruned} pruned ({drawn['pruned']} drawn)",
+        f"objects: {len(graph.objects)}",
+        f"edges kept: {edges} ({drawn['edges']} drawn)",
+        f"pruned: {pruned} ({drawn['pruned']} drawn)",
     ]
-    return ", ".join(parts)
+    return "; ".join(parts)
 
 
 def _draw_legend(panel: _Canvas, y: float) -> None:

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from spatialtrust import __version__, schema
+from spatialtrust import schema
 from spatialtrust.errors import FileError, InputError, SchemaVersionError
 from spatialtrust.io.parquet import UNFINISHED, read_table, write_table, write_text
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+PACKAGE_VERSION: Final = installed_version("spatialtrust")
 MANIFEST: Final = "manifest.json"
 LOCK: Final = ".lock"
 
@@ -153,7 +155,7 @@ class RunFolder:
 
     def _read_manifest(self) -> dict[str, Any]:
         file = self.path / MANIFEST
-        fresh = {"package": __version__, "schema": schema.VERSION, "tables": {}}
+        fresh = {"package": PACKAGE_VERSION, "schema": schema.VERSION, "tables": {}}
         if not file.exists():
             return fresh
         try:
@@ -168,11 +170,11 @@ class RunFolder:
             raise SchemaVersionError(
                 self.path, version[0], schema.VERSION, "give another --out, or that version"
             )
-        if version[1] != __version__:
+        if version[1] != PACKAGE_VERSION:
             raise SchemaVersionError(
                 self.path,
                 f"{version[0]} of package {version[1]}",
-                f"{schema.VERSION} of package {__version__}",
+                f"{schema.VERSION} of package {PACKAGE_VERSION}",
                 "finish the run with the version that began it, or give another --out",
             )
         return dict(found)
