@@ -155,9 +155,7 @@ def certify(
     """
     from scipy.stats import beta
 
-    for name, value in (("alpha", alpha), ("delta", delta)):
-        if not 0 < value < 1:
-            raise InputError(f"{name} is {value}; give a share between 0 and 1, such as 0.1")
+    _check_shares(alpha, delta)
     scores = confidences(confidence)
     if not scores.size:
         raise GuaranteeError("no labelled rows to certify on; label some of your own")
@@ -220,6 +218,7 @@ def certify_verdicts(
     InputError, GuaranteeError
         As `certify`; or an ``accept+correct`` grid below 0.5, where both sides would qualify.
     """
+    _check_shares(alpha, delta)
     if not grids:
         raise InputError('grids is empty; give one for "accept", "accept+correct" or both')
     lowest = grids["accept+correct"].thresholds[-1] if "accept+correct" in grids else 0.5
@@ -258,6 +257,12 @@ def rule_scores(
     if kind == "accept":
         return right, is_correct
     return np.maximum(right, 1 - right), np.where(right < 0.5, ~is_correct, is_correct)
+
+
+def _check_shares(alpha: float, delta: float) -> None:
+    for name, value in (("alpha", alpha), ("delta", delta)):
+        if not 0 < value < 1:
+            raise InputError(f"{name} is {value}; give a share between 0 and 1, such as 0.1")
 
 
 def _counts(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError
-from spatialtrust.evidence import Features, gather
+from spatialtrust.evidence import Features, collect
 from spatialtrust.fusion import TrustModel
 from spatialtrust.io.datasets import read_claims
 from spatialtrust.labelling import PURPOSES, read_labels
@@ -100,7 +100,7 @@ def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Row
             )
     labelled = file.claims.select(rows)
     return (
-        gather(file.claims, file.grounding, file.answers).select(rows),
+        collect(file.claims, file.grounding, file.answers).select(rows),
         labelled.column("label").to_numpy(),
         np.array(labelled.strings("image_id")),
         purpose,

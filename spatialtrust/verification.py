@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import __version__, schema
-from spatialtrust.evidence import gather
+from spatialtrust.evidence import collect
 from spatialtrust.fusion import TrustModel
 from spatialtrust.io.datasets import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
@@ -91,7 +91,7 @@ def verify(
     rule = fitted.rule(min_confidence=min_confidence, accuracy=accuracy, delta=delta)
     rows = _rows(claims)
     file = claims_from_rows(rows, box_format=box_format, box_unit=box_unit)
-    features = gather(file.claims, file.grounding, file.answers)
+    features = collect(file.claims, file.grounding, file.answers)
     verdicts = conclude(file.claims, fitted.predict(features), rule, file.answers)
     if explain:
         grounds = fitted.explain(features)
