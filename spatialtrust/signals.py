@@ -118,7 +118,7 @@ def listen(claims: Claims, answers: Answers, model: str | None = None) -> Heard:
     """
     rows = _Rows(claims, _of_model(answers, model))
     first = rows.first()
-    word = np.append(rows.word, _NOT_ASKED)[first]
+    word = rows.said(first)
     columns = {
         name: np.append(rows.numbers(source), np.float32(np.nan))[first]
         for name, source in (
@@ -140,6 +140,17 @@ def listen(claims: Claims, answers: Answers, model: str | None = None) -> Heard:
         | (unheard & (word != _NOT_ASKED)) * np.uint32(bit("signal_unavailable"))
     )
     return Heard(columns, np.maximum(word, -1).astype(np.int8), reasons)
+
+
+def answered(claims: Claims, answers: Answers, model: str | None = None) -> NDArray[np.int8]:
+    """Only the answers of :func:`listen`: int8 (N,), 1 yes, 0 no, -1 neither.
+
+    Raises
+    ------
+    InputError: see :func:`listen`.
+    """
+    rows = _Rows(claims, _of_model(answers, model))
+    return np.maximum(rows.said(rows.first()), -1).astype(np.int8)
 
 
 def text_baseline(heard: Heard) -> Column:
@@ -195,6 +206,11 @@ class _Rows:
         found = np.full(self.claims, -1)
         found[self.claim[rows[::-1]]] = rows[::-1]
         return found
+
+    def said(self, first: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The answers in these places: 1 yes, 0 no, or why there is none."""
+        words: NDArray[np.int64] = np.append(self.word, _NOT_ASKED)[first]
+        return words
 
     def mean(self, values: Column, rows: NDArray[np.bool_]) -> Column:
         """Mean of what is known in each claim's rows, NaN where nothing is."""

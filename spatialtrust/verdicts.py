@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from spatialtrust.decision import ANSWERS, asserted_right, decide
 from spatialtrust.reasons import bit, decode
+from spatialtrust.signals import answered
 from spatialtrust.tables import Verdicts
 
 if TYPE_CHECKING:
@@ -73,12 +73,4 @@ def assertions(claims: Claims, answers: Answers | None) -> NDArray[np.int8]:
     """
     if answers is None:
         return np.ones(len(claims), dtype=np.int8)
-    plain = pc.and_(
-        pc.equal(answers.column("view"), "plain"), pc.equal(answers.column("form"), "claim")
-    )
-    first = answers.data.filter(plain).group_by("claim_id", use_threads=False)
-    said = first.aggregate([("answer", "first")])
-    places = pc.index_in(claims.column("claim_id"), value_set=said["claim_id"].combine_chunks())
-    words = pc.take(said["answer_first"], places)
-    codes = pc.index_in(words, value_set=pa.array(ANSWERS))
-    return np.asarray(pc.fill_null(codes, -1).to_numpy(), dtype=np.int8)
+    return answered(claims, answers)

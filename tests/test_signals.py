@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from spatialtrust.errors import InputError
 from spatialtrust.prompts import FORMS, PARAPHRASES
 from spatialtrust.reasons import bit
-from spatialtrust.signals import ASKED, COLUMNS, listen, text_baseline
+from spatialtrust.signals import ASKED, COLUMNS, answered, listen, text_baseline
 from spatialtrust.tables import Answers, Claims
+from spatialtrust.verdicts import assertions
 
 RELATIONS = ("left of", "above", "near", "in", "between")
 
@@ -60,6 +61,16 @@ def test_any_wording_is_an_answer_where_the_default_was_not_asked():
     found = of([answer("0", prompt="mine", margin=2.0), answer("0", prompt="true", margin=-1.0),
                 answer("1", prompt="mine", margin=2.0)])  # fmt: skip
     assert found.columns["vlm_margin"][:2].tolist() == [-1.0, 2.0], "known wordings come first"
+
+
+def test_the_default_wording_is_the_answer_whatever_the_order_of_rows():
+    rows = [answer("0", prompt=name, margin=1.0 if name == "default" else -1.0)
+            for name in PARAPHRASES]  # fmt: skip
+    table = Answers.from_rows(rows).sorted()
+    assert table.strings("prompt_id")[0] == "correct"
+    assert listen(make_claims(), table).answer[0] == 1
+    np.testing.assert_array_equal(answered(make_claims(), table), [1, -1, -1, -1, -1])
+    assert assertions(make_claims(), table)[0] == 1
 
 
 def test_consistency_is_the_share_of_wordings_that_agree_with_the_first():
