@@ -25,7 +25,14 @@ $(STAMP): pyproject.toml constraints.txt overrides.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/spatialtrust demo --out out/demo
+	@echo "== claims with boxes, in: data/claims.jsonl (a rendered world with known truth)"
+	$(BIN)/spatialtrust verify data/claims.jsonl --out out/demo/verdicts.parquet --explain
+	@echo "== how good the verdicts are (the shipped model never saw this world)"
+	$(BIN)/spatialtrust eval out/demo/verdicts.parquet --resamples 200 > out/demo/evaluation.json
+	@echo "== scene graphs of the sample images"
+	$(BIN)/spatialtrust graph data/still_lifes --detections data/still_lifes/boxes.json \
+		--asker none --out out/demo/graphs
+	@echo "== done: pictures in out/demo/graphs/overlays, graphs in out/demo/graphs/graphs"
 
 test: $(STAMP)
 	$(PYTEST) -m "not slow" -n 2 --dist loadfile
