@@ -124,7 +124,7 @@ def _rows(claims: str | Path | pa.Table | Iterable[Mapping[str, Any]]) -> RawRow
         return RawRows.from_table(claims, "table")
     if isinstance(claims, str) or hasattr(claims, "__fspath__"):
         return read_rows(claims)  # type: ignore[arg-type]
-    return RawRows.from_records(list(claims), "rows")  # type: ignore[arg-type]
+    return RawRows.from_records(list(claims), "rows")
 
 
 def _with_given(verdicts: Verdicts, file: ClaimFile) -> Verdicts:
