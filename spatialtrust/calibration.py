@@ -19,7 +19,7 @@ import numpy as np
 from spatialtrust.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -70,19 +70,14 @@ class Platt:
         InputError: columns of different length, not finite, or of one label only.
         """
         scores, labels = _checked(logit, label)
-        positives = labels.sum()
-        target = np.where(
-            labels == 1,
-            (positives + 1) / (positives + 2),
-            1 / (len(labels) - positives + 2),
-        )
         features = np.stack([scores, np.ones_like(scores)], axis=1)
-        slope, intercept = _least_log_loss(features, target, [(0.0, None), (None, None)])
+        bounds = [(0.0, None), (None, None)]
+        slope, intercept = least_log_loss(features, smoothed(labels), bounds)
         return cls(slope, intercept)
 
     def transform(self, logit: ArrayLike) -> FloatArray:
         """(N,) probabilities; NaN where the logit is."""
-        return _sigmoid(self.slope * np.asarray(logit, dtype=np.float64) + self.intercept)
+        return sigmoid(self.slope * np.asarray(logit, dtype=np.float64) + self.intercept)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the kind."""
@@ -109,12 +104,12 @@ class Temperature:
         InputError: columns of different length, not finite, or of one label only.
         """
         scores, labels = _checked(logit, label)
-        (inverse,) = _least_log_loss(scores[:, None], labels, [(1e-6, None)])
+        (inverse,) = least_log_loss(scores[:, None], labels, [(1e-6, None)])
         return cls(1 / inverse)
 
     def transform(self, logit: ArrayLike) -> FloatArray:
         """(N,) probabilities; NaN where the logit is."""
-        return _sigmoid(np.asarray(logit, dtype=np.float64) / self.temperature)
+        return sigmoid(np.asarray(logit, dtype=np.float64) / self.temperature)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the kind."""
@@ -144,12 +139,12 @@ class Beta:
         """
         scores, labels = _checked(logit, label)
         bounds: list[tuple[float | None, float | None]] = [(0.0, None), (0.0, None), (None, None)]
-        return cls(*_least_log_loss(_beta_features(scores), labels, bounds))
+        return cls(*least_log_loss(_beta_features(scores), labels, bounds))
 
     def transform(self, logit: ArrayLike) -> FloatArray:
         """(N,) probabilities; NaN where the logit is."""
         features = _beta_features(np.asarray(logit, dtype=np.float64))
-        return _sigmoid(features @ np.array([self.a, self.b, self.intercept]))
+        return sigmoid(features @ np.array([self.a, self.b, self.intercept]))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the kind."""
@@ -229,10 +224,24 @@ def _checked(logit: ArrayLike, label: ArrayLike) -> tuple[FloatArray, FloatArray
     return scores, labels
 
 
-def _least_log_loss(
+def smoothed(label: FloatArray) -> FloatArray:
+    """Platt's targets, which keep a few rows that are easily told apart from looking certain.
+
+    >>> smoothed(np.array([1.0, 1.0, 0.0])).round(2).tolist()
+    [0.75, 0.75, 0.33]
+    """
+    positives = label.sum()
+    negatives = len(label) - positives
+    target: FloatArray = np.where(
+        label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2)
+    )
+    return target
+
+
+def least_log_loss(
     features: FloatArray,
     target: FloatArray,
-    bounds: list[tuple[float | None, float | None]],
+    bounds: Sequence[tuple[float | None, float | None]],
 ) -> list[float]:
     """Weights of a logistic regression by L-BFGS-B, from all ones."""
     from scipy.optimize import minimize
@@ -240,7 +249,7 @@ def _least_log_loss(
     def loss(weights: FloatArray) -> tuple[float, FloatArray]:
         logit = features @ weights
         value = _softplus(logit) - target * logit
-        gradient = features.T @ (_sigmoid(logit) - target) / len(target)
+        gradient = features.T @ (sigmoid(logit) - target) / len(target)
         return float(value.mean()), gradient
 
     start = np.ones(features.shape[1])
@@ -259,7 +268,8 @@ def _softplus(logit: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(logit, 0) + np.log1p(np.exp(-np.abs(logit))))
 
 
-def _sigmoid(logit: FloatArray) -> FloatArray:
+def sigmoid(logit: FloatArray) -> FloatArray:
+    """``1 / (1 + e^-z)``, stable for large |z|."""
     from scipy.special import expit
 
     return np.asarray(expit(logit), dtype=np.float64)

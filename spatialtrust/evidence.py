@@ -133,8 +133,8 @@ class Features:
         known: NDArray[np.bool_] = np.isfinite(self.column("separation")) & (self.relation >= 0)
         return known
 
-    def select(self, rows: NDArray[Any]) -> Self:
-        """The rows where a mask is true, or at these positions."""
+    def select(self, rows: NDArray[Any] | slice) -> Self:
+        """The rows where a mask is true, at these positions, or, as a view, of a slice."""
         return replace(
             self,
             values=self.values[:, rows],
@@ -382,7 +382,7 @@ def _relation_places(names: pa.ChunkedArray) -> NDArray[np.int16]:
 
 
 def _things(phrases: pa.ChunkedArray) -> NDArray[np.float32]:
-    """What is known of each row's thing, (attributes, N); each distinct phrase is looked up once."""
+    """What is known of each row's thing, (attributes, N); a phrase is looked up once."""
     distinct = pc.unique(phrases)
     places = pc.index_in(phrases, value_set=distinct).to_numpy()
     known: NDArray[np.float32] = priors.attributes(distinct.to_pylist()).T[:, places]

@@ -1,0 +1,242 @@
+"""Fitting a trust model: who learns from which images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from spatialtrust.answering import LEAST_ROWS, Answering, vote
+from spatialtrust.boosting import Boosted
+from spatialtrust.calibration import Platt
+from spatialtrust.certificate import Certificate, fix_grids, image_hashes
+from spatialtrust.errors import InputError
+from spatialtrust.evidence import BOXES, LIVE, POSED, THINGS, Features
+from spatialtrust.fusion import TrustModel
+from spatialtrust.multilevel import Basis
+from spatialtrust.multilevel_fit import fit_multilevel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spatialtrust.multilevel import MultilevelLogistic
+
+    Rows = NDArray[np.int64]
+    Column = NDArray[np.float32]
+
+REFIT_ROWS: Final = 1000
+"""Labelled rows from which trees are fitted anew; below, only weights and calibrator are."""
+
+BASIS: Final = Basis(
+    bent=(
+        "offset_x", "offset_y", "left_offset", "right_offset", "top_offset", "bottom_offset",
+        "gap_x", "gap_y", "depth_difference",
+    ),
+    faint=("first_border", "second_border", "inset", "eccentricity"),
+)  # fmt: skip
+"""How geometry enters the regressions; chosen by cross-validation on VSR statements."""
+
+_RISING: Final = ("alignment", "vlm_margin")
+
+
+class Parts(NamedTuple):
+    """Rows of each part; ``booster`` and ``stopping`` are empty where the base's trees are kept."""
+
+    booster: Rows
+    stopping: Rows
+    calibrator: Rows
+    certification: Rows
+
+
+class Shares(NamedTuple):
+    """How images are dealt to the four parts of a fit.
+
+    Attributes
+    ----------
+    booster, stopping, calibrator, certification: shares of the images; they need not add up to 1.
+    """
+
+    booster: float = 0.5
+    stopping: float = 0.1
+    calibrator: float = 0.15
+    certification: float = 0.25
+
+    def deal(self, groups: NDArray[Any], seed: int) -> Parts:
+        """Rows of each part; the rows of one image stay together."""
+        code = np.unique(groups, return_inverse=True)[1]
+        images = int(code.max(initial=-1)) + 1
+        ends = np.cumsum(self) / sum(self) * images
+        rank = np.random.default_rng(seed).permutation(images)
+        part = np.searchsorted(ends, rank, side="right")[code]
+        return Parts(*(np.flatnonzero(part == number) for number in range(4)))
+
+
+class _Data(NamedTuple):
+    features: Features
+    label: NDArray[np.int8]
+    groups: NDArray[Any]
+    asserted: NDArray[np.int8]
+
+    def take(self, rows: Rows) -> _Data:
+        return _Data(
+            self.features.select(rows), self.label[rows], self.groups[rows], self.asserted[rows]
+        )
+
+
+def fit(
+    features: Features,
+    label: NDArray[Any],
+    groups: NDArray[Any],
+    *,
+    calibrated_on: str,
+    name: str,
+    base: TrustModel | None,
+    purpose: NDArray[Any] | None,
+    shares: Shares | None,
+    seed: int,
+) -> TrustModel:
+    """See :meth:`spatialtrust.fusion.TrustModel.fit`."""
+    data = _checked(features, label, groups)
+    refit = base is None or len(features) >= REFIT_ROWS
+    parts = _deal(data.groups, refit, purpose, shares or Shares(), seed)
+    learning, stopping, calibrating, certifying = (data.take(rows) for rows in parts)
+    for part, rows in (("calibrate", calibrating), ("certify", certifying)):
+        _require_both(part, rows)
+    draft = _trees(learning, stopping, base, seed) if refit or base is None else base
+    draft = TrustModel(
+        name, calibrated_on, draft.relations, draft.boxes, Platt(1.0, 0.0), full=draft.full,
+        images=frozenset(image_hashes(np.unique(data.groups))) | draft.images,
+    )  # fmt: skip
+    model = _calibrated(draft, calibrating)
+    return replace(model, certificate=_certificate(model, calibrating, certifying))
+
+
+def _checked(features: Features, label: NDArray[Any], groups: NDArray[Any]) -> _Data:
+    if not len(features) == len(label) == len(groups):
+        raise InputError(
+            f"{len(features)} claims, {len(label)} labels and {len(groups)} groups; give one of "
+            "each per claim"
+        )
+    if not np.isin(label, (0, 1)).all():
+        raise InputError("labels must be 0 and 1; leave out claims that nobody judged")
+    asked = (features.answer >= 0).any()
+    asserted = features.answer if asked else np.ones(len(features), dtype=np.int8)
+    return _Data(features, label.astype(np.int8), groups, asserted)
+
+
+def _deal(
+    groups: NDArray[Any], refit: bool, purpose: NDArray[Any] | None, shares: Shares, seed: int
+) -> Parts:
+    if not refit:
+        shares = Shares(0.0, 0.0, 0.5, 0.5)
+    if purpose is None:
+        return shares.deal(groups, seed)
+    certify = np.asarray(purpose) == "certify"
+    if np.isin(groups[certify], groups[~certify]).any():
+        raise InputError("rows to certify with and rows to fit with share images; deal them anew")
+    fitting = np.flatnonzero(~certify)
+    dealt = shares._replace(certification=0.0).deal(groups[fitting], seed)
+    return Parts(
+        fitting[dealt.booster],
+        fitting[dealt.stopping],
+        fitting[dealt.calibrator],
+        np.flatnonzero(certify),
+    )
+
+
+def _require_both(part: str, rows: _Data) -> None:
+    true = int(rows.label.sum())
+    if min(true, len(rows.label) - true) < LEAST_ROWS // 2:
+        raise InputError(
+            f"the rows to {part} with hold {true} true and {len(rows.label) - true} false claims; "
+            f"label at least {LEAST_ROWS // 2} of each (about 200 rows in all)"
+        )
+
+
+def _trees(learning: _Data, stopping: _Data, base: TrustModel | None, seed: int) -> TrustModel:
+    """Regressions (the base's where there is one) and trees on them."""
+    learning, stopping = (
+        rows.take(np.flatnonzero(rows.features.seen)) for rows in (learning, stopping)
+    )
+    relations, margin = _regressions(learning, base, seed)
+    held = _margin(relations, stopping.features)
+
+    def boosted(names: tuple[str, ...]) -> Boosted:
+        return Boosted.fit(
+            learning.features.block(names),
+            margin,
+            learning.label,
+            (stopping.features.block(names), held, stopping.label),
+            features=names,
+            rising=_RISING,
+            seed=seed,
+        )
+
+    heard = np.isfinite(vote(learning.features)).mean() >= 0.5
+    return TrustModel(
+        "", "", relations, boosted(BOXES), Platt(1.0, 0.0),
+        full=boosted((*BOXES, *LIVE)) if heard else None,
+        images=frozenset() if base is None else base.images,
+    )  # fmt: skip
+
+
+def _regressions(
+    learning: _Data, base: TrustModel | None, seed: int
+) -> tuple[MultilevelLogistic, Column]:
+    """The regressions, and log-odds of the learning rows that they were not fitted on."""
+    features = learning.features
+    if base is not None:
+        return base.relations, _margin(base.relations, features)
+    return fit_multilevel(
+        features.block(POSED),
+        features.block(THINGS),
+        features.relation,
+        learning.label,
+        learning.groups,
+        features=POSED,
+        basis=BASIS,
+        seed=seed,
+    )
+
+
+def _margin(relations: MultilevelLogistic, features: Features) -> Column:
+    known = np.maximum(features.relation, 0)
+    return relations.logit(features.block(POSED), features.block(THINGS), known)
+
+
+def _calibrated(draft: TrustModel, rows: _Data) -> TrustModel:
+    boxes = draft.box_logit(rows.features)
+    seen = np.isfinite(boxes)
+    _require_both("calibrate", rows.take(np.flatnonzero(seen)))
+    model = replace(draft, calibrator=Platt.fit(boxes[seen], rows.label[seen]))
+    calibrated = model.calibrator.slope * boxes + model.calibrator.intercept
+    answering = Answering.fit(calibrated, vote(rows.features), rows.label)
+    if draft.full is None:
+        return replace(model, answering=answering)
+    full = draft.full_logit(rows.features)
+    return replace(
+        model, answering=answering, full_calibrator=Platt.fit(full[seen], rows.label[seen])
+    )
+
+
+def _certificate(model: TrustModel, calibrating: _Data, certifying: _Data) -> Certificate:
+    grids = fix_grids(
+        calibrating.groups,
+        calibrating.asserted,
+        _as_used(model, calibrating),
+        calibrating.label,
+    )
+    return Certificate.of(
+        certifying.groups,
+        certifying.asserted,
+        _as_used(model, certifying),
+        certifying.label,
+        grids,
+    )
+
+
+def _as_used(model: TrustModel, rows: _Data) -> Column:
+    """p_true as decisions see it: a claim without both boxes is never emitted."""
+    fused = model.predict(rows.features)
+    return np.where(np.isfinite(fused.p_boxes), fused.p_true, np.float32(np.nan))

@@ -1,0 +1,292 @@
+"""The trust model: evidence to one calibrated probability that a claim is true.
+
+Three layers, each fitted on images that the others have not seen: a regression per relation
+(:mod:`spatialtrust.multilevel`), boosted trees on top of it, a calibrator. A VLM's answers come in
+by two weights, or, with a thousand labelled rows and more, as columns of trees of their own.
+
+>>> from spatialtrust.evidence import gather
+>>> from spatialtrust.tables import Claims, Grounding
+>>> claims = Claims.from_rows([{"claim_id": "0", "image_id": "a", "subject": "mug",
+...                             "relation": "left of", "object": "kettle"}])
+>>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
+>>> bool(TrustModel.load("vsr-boxes").predict(gather(claims, boxes)).p_true[0] > 0.8)
+True
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from spatialtrust.answering import vote
+from spatialtrust.certificate import image_hashes
+from spatialtrust.decision import DecisionRule
+from spatialtrust.errors import GuaranteeError, InputError, NotFittedError
+from spatialtrust.evidence import POSED, THINGS, Features
+from spatialtrust.reasons import bit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from spatialtrust.answering import Answering
+    from spatialtrust.boosting import Boosted
+    from spatialtrust.calibration import Platt
+    from spatialtrust.certificate import Certificate
+    from spatialtrust.decision import Unit
+    from spatialtrust.fitting import Shares
+    from spatialtrust.multilevel import MultilevelLogistic
+    from spatialtrust.tables import Claims, Evidence
+
+    Column = NDArray[np.float32]
+
+SHIPPED: Final = "vsr-boxes"
+"""The model that comes with the package."""
+
+_CHUNK: Final = 16_384
+
+
+class Fused(NamedTuple):
+    """What the model says of (N,) claims.
+
+    Attributes
+    ----------
+    p_true: float32, calibrated P(a person shown the image would call the claim true); NaN: unknown.
+    p_boxes: float32, the same from boxes alone; NaN where a box or the relation is not known.
+    reasons: uint32 bit mask.
+    """
+
+    p_true: Column
+    p_boxes: Column
+    reasons: NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class TrustModel:
+    """A fitted model; :meth:`load` one or :meth:`fit` your own.
+
+    Attributes
+    ----------
+    name, calibrated_on: what it is called, and what data its probabilities and guarantees are for.
+    relations, boxes, calibrator: regression per relation, trees on it, calibrator of both.
+    answering: weights of a VLM's answers; None: they are not used.
+    full, full_calibrator: trees that read a VLM's columns too; None: there are none.
+    certificate: rows to find thresholds on; None: no guarantee can be given.
+    images: hashes of the images that any part was fitted on.
+    """
+
+    name: str
+    calibrated_on: str
+    relations: MultilevelLogistic
+    boxes: Boosted
+    calibrator: Platt
+    answering: Answering | None = None
+    full: Boosted | None = None
+    full_calibrator: Platt | None = None
+    certificate: Certificate | None = None
+    images: frozenset[str] = frozenset()
+    sha256: str = field(default="", compare=False)
+    is_shipped: bool = field(default=False, compare=False)
+
+    @classmethod
+    def load(cls, model: str | Path = SHIPPED) -> TrustModel:
+        """A shipped model by name, or one from a file.
+
+        Raises
+        ------
+        FileError: there is no such model or file, or it is not JSON.
+        SchemaVersionError: another version of the package wrote it.
+        """
+        from spatialtrust.model_file import load
+
+        return load(model)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one JSON file.
+
+        Raises
+        ------
+        FileError: the path cannot be written.
+        """
+        from spatialtrust.model_file import save
+
+        save(self, path)
+
+    @property
+    def uses_answers(self) -> bool:
+        """Whether a VLM's answers change ``p_true``."""
+        return self.answering is not None or self.full is not None
+
+    def predict(self, evidence: Evidence | Features) -> Fused:
+        """P(true) of each claim.
+
+        Runs in chunks that stay in cache, on as many threads as ``OMP_NUM_THREADS`` allows.
+
+        Parameters
+        ----------
+        evidence: (N,) claims.
+        """
+        features = _features(evidence)
+        if len(features) <= _CHUNK:
+            return self._predict(features)
+        parts = [
+            features.select(slice(start, start + _CHUNK))
+            for start in range(0, len(features), _CHUNK)
+        ]
+        with ThreadPoolExecutor(threads()) as pool:
+            return Fused(*map(np.concatenate, zip(*pool.map(self._predict, parts), strict=True)))
+
+    def rule(
+        self,
+        *,
+        min_confidence: float | None = None,
+        accuracy: float | None = None,
+        delta: float | None = None,
+        unit: Unit = "image",
+    ) -> DecisionRule:
+        """A threshold: certified for ``accuracy``, else the plain ``min_confidence``.
+
+        Parameters
+        ----------
+        min_confidence: plain threshold, promises nothing; not looked at beside ``accuracy``.
+        accuracy, delta: with probability 1 - ``delta`` at least ``accuracy`` of what is emitted is
+            right, on data like ``calibrated_on``; both or neither.
+        unit: ``image`` holds whatever the claims of an image have in common; ``claim`` needs
+            independent claims.
+
+        Raises
+        ------
+        GuaranteeError: the model holds no rows to certify with.
+        InputError: only one of accuracy and delta, or nothing at all was given.
+        """
+        if accuracy is None and delta is None and min_confidence is not None:
+            return DecisionRule.plain(min_confidence)
+        if accuracy is None or delta is None:
+            raise InputError("give min_confidence, or accuracy and delta")
+        if self.certificate is None:
+            raise GuaranteeError(
+                f'model "{self.name}" holds no rows to certify with; fit it on labelled rows of '
+                "your own (spatialtrust fit), or give min_confidence, which promises nothing"
+            )
+        return self.certificate.rule(accuracy, delta, unit, self.calibrated_on)
+
+    def seen_share(self, claims: Claims) -> float:
+        """Share of claims on images that the model was fitted on; figures on them are in-sample."""
+        if not len(claims) or not self.images:
+            return 0.0
+        owners = claims.column("image_id").combine_chunks().dictionary_encode()
+        hashes = image_hashes(owners.dictionary.to_pylist())
+        known = np.array([code in self.images for code in hashes])
+        return float(known[owners.indices.to_numpy()].mean())
+
+    def explain(self, evidence: Evidence | Features) -> list[str]:
+        """Why each claim got its probability, in words."""
+        from spatialtrust.explanation import explain
+
+        return explain(self, _features(evidence))
+
+    def importances(self) -> dict[str, float]:
+        """Share of the trees' gain by family of columns, see ``explanation.FAMILIES``."""
+        from spatialtrust.explanation import by_family
+
+        return by_family((self.full or self.boxes).gains())
+
+    @classmethod
+    def fit(
+        cls,
+        evidence: Evidence | Features,
+        label: NDArray[Any],
+        groups: NDArray[Any],
+        *,
+        calibrated_on: str,
+        name: str | None = None,
+        base: TrustModel | None = None,
+        purpose: NDArray[Any] | None = None,
+        shares: Shares | None = None,
+        seed: int = 0,
+    ) -> TrustModel:
+        """Fit on labelled claims.
+
+        Images are dealt to four disjoint parts: trees, when to stop, calibrator, certification.
+        Below ``fitting.REFIT_ROWS`` rows the base's trees are kept and the images are halved
+        between weights with calibrator, and certification; from there on the trees are fitted
+        anew on the base's regressions, and further ones that read the VLM's columns too.
+
+        Parameters
+        ----------
+        evidence: (N,) claims.
+        label: (N,) 1: true, 0: false.
+        groups: (N,) image of each.
+        calibrated_on: what the data is, for which probabilities and guarantees will hold.
+        name: of the model; None: ``calibrated_on``.
+        base: model to start from; None: regressions and trees are fitted from nothing.
+        purpose: (N,) ``certify`` or ``fit`` of rows that were drawn for one or the other; only
+            random draws may certify. None: all rows were drawn at random.
+        shares: see there; not used below that number of rows.
+        seed: of dealing and trees.
+
+        Raises
+        ------
+        InputError: columns of different length, labels other than 0 and 1, or too few rows.
+        """
+        from spatialtrust.fitting import fit
+
+        return fit(
+            _features(evidence), np.asarray(label), np.asarray(groups), base=base, purpose=purpose,
+            shares=shares, seed=seed, calibrated_on=calibrated_on, name=name or calibrated_on,
+        )  # fmt: skip
+
+    def _predict(self, features: Features) -> Fused:
+        margin = self.relation_logit(features)
+        boxes = self._logit(self.boxes, features, margin)
+        p_boxes = self.calibrator.transform(boxes)
+        p_true = p_boxes
+        reasons = features.reasons
+        if self.answering is not None:
+            calibrated = self.calibrator.slope * boxes + self.calibrator.intercept
+            p_true = self.answering.apply(calibrated, vote(features), p_boxes)
+        if self.full is not None and self.full_calibrator is not None:
+            full = self.full_calibrator.transform(self._logit(self.full, features, margin))
+            p_true = np.where(np.isfinite(full), full, p_true)
+        if not self.uses_answers:
+            reasons = reasons | (features.answer >= 0) * np.uint32(bit("answer_not_used"))
+        return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), reasons)
+
+    def relation_logit(self, features: Features) -> Column:
+        """(N,) log-odds by the relation's own regression; where it is unknown, of no meaning."""
+        known = np.maximum(features.relation, 0)
+        return self.relations.logit(features.block(POSED), features.block(THINGS), known)
+
+    def box_logit(self, features: Features) -> NDArray[np.float64]:
+        """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
+        return self._logit(self.boxes, features, self.relation_logit(features))
+
+    def full_logit(self, features: Features) -> NDArray[np.float64]:
+        """The same from the trees that read a VLM's columns.
+
+        Raises
+        ------
+        NotFittedError: there are none.
+        """
+        if self.full is None:
+            raise NotFittedError(f'model "{self.name}" has no trees that read a VLM\'s columns')
+        return self._logit(self.full, features, self.relation_logit(features))
+
+    def _logit(self, trees: Boosted, features: Features, margin: Column) -> NDArray[np.float64]:
+        logit = trees.logit(features.block(trees.features), margin)
+        return np.where(features.seen, logit, np.nan).astype(np.float64)
+
+
+def threads() -> int:
+    """How many threads to use: ``OMP_NUM_THREADS`` where it is set, else one a core."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdecimal() and int(limit) else os.cpu_count() or 1
+
+
+def _features(evidence: Evidence | Features) -> Features:
+    return evidence if isinstance(evidence, Features) else Features.from_table(evidence)

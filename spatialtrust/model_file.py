@@ -1,0 +1,114 @@
+"""Trust models as files: one JSON, readable, without pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from spatialtrust import schema
+from spatialtrust.answering import Answering
+from spatialtrust.boosting import Boosted
+from spatialtrust.calibration import from_dict as calibrator
+from spatialtrust.certificate import Certificate
+from spatialtrust.errors import FileError, SchemaVersionError
+from spatialtrust.evidence import FULL
+from spatialtrust.fusion import SHIPPED, TrustModel
+from spatialtrust.multilevel import KINDS_READ, MultilevelLogistic
+from spatialtrust.relations import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FORMAT: Final = "spatialtrust.trust_model"
+_FOLDER: Final = Path(__file__).parent / "models"
+_REMEDY: Final = "fit it again with this version (spatialtrust fit), or install the other version"
+
+
+def columns_hash() -> str:
+    """Hash of everything a model's numbers refer to by place: columns, relations, kinds."""
+    listed = json.dumps([FULL, NAMES, KINDS_READ])
+    return sha256(listed.encode()).hexdigest()[:16]
+
+
+def load(model: str | Path) -> TrustModel:
+    """See :meth:`spatialtrust.fusion.TrustModel.load`."""
+    shipped = _FOLDER / f"{model}.json"
+    is_shipped = isinstance(model, str) and model == SHIPPED
+    path = shipped if is_shipped else Path(model)
+    try:
+        content = path.read_bytes()
+        values = json.loads(content)
+    except OSError as error:
+        raise FileError(
+            path, f"cannot be read ({error.strerror})", f'give a model file, or "{SHIPPED}"'
+        ) from error
+    except ValueError as error:
+        raise FileError(path, f"is not JSON ({error})", "give a file that `fit` wrote") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise FileError(path, "is not a trust model", "give a file that `fit` wrote")
+    for field, valid in (("schema", schema.VERSION), ("columns", columns_hash())):
+        if values.get(field) != valid:
+            raise SchemaVersionError(path, values.get(field), valid, _REMEDY)
+    try:
+        return _from_dict(values, sha256(content).hexdigest(), is_shipped)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(path, f"is damaged ({error!r})", "fit the model again") from error
+
+
+def save(model: TrustModel, path: str | Path) -> None:
+    """See :meth:`spatialtrust.fusion.TrustModel.save`."""
+    target = Path(path)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    content = json.dumps(_to_dict(model), separators=(",", ":"), sort_keys=True) + "\n"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(target)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise FileError(
+            target, f"cannot be written ({error.strerror})", "give a path that can be"
+        ) from error
+
+
+def _to_dict(model: TrustModel) -> dict[str, Any]:
+    parts = {name: getattr(model, name) for name in _PARTS}
+    return {
+        "format": FORMAT,
+        "schema": schema.VERSION,
+        "columns": columns_hash(),
+        "name": model.name,
+        "calibrated_on": model.calibrated_on,
+        "images": sorted(model.images),
+        **{name: None if part is None else part.to_dict() for name, part in parts.items()},
+    }
+
+
+_PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "relations": MultilevelLogistic.from_dict,
+    "boxes": Boosted.from_dict,
+    "calibrator": calibrator,
+    "answering": Answering.from_dict,
+    "full": Boosted.from_dict,
+    "full_calibrator": calibrator,
+    "certificate": Certificate.from_dict,
+}
+_OPTIONAL: Final = ("answering", "full", "full_calibrator", "certificate")
+
+
+def _from_dict(values: Mapping[str, Any], digest: str, is_shipped: bool) -> TrustModel:
+    parts: dict[str, Any] = {
+        name: None if name in _OPTIONAL and values[name] is None else read(values[name])
+        for name, read in _PARTS.items()
+    }
+    return TrustModel(
+        name=values["name"],
+        calibrated_on=values["calibrated_on"],
+        images=frozenset(values["images"]),
+        sha256=digest,
+        is_shipped=is_shipped,
+        **parts,
+    )
