@@ -30,6 +30,7 @@ from spatialtrust.backends.loading import (
     preprocess,
 )
 from spatialtrust.backends.phrases import PAD, Prompt, pack, tokenize
+from spatialtrust.backends.suppression import Boxes, corners, select
 from spatialtrust.tables import Detections
 
 if TYPE_CHECKING:
@@ -44,25 +45,8 @@ _CLASSES: Final = {
     "grounding-dino": "GroundingDinoForObjectDetection",
     "mm-grounding-dino": "MMGroundingDinoForObjectDetection",
 }
-SAME_OBJECT: Final = 0.7
-"""Boxes of one phrase that overlap more than this (IoU) are the same object."""
-
 _BYTES_PER_PIXEL: Final = 1200
 """Activations in float32: backbone, encoder levels and their attention to the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Boxes:
-    """The boxes of one phrase, best first.
-
-    Attributes
-    ----------
-    corners: float32 (K, 4), ``x1, y1, x2, y2`` in pixels.
-    scores: float32 (K,).
-    """
-
-    corners: NDArray[np.float32]
-    scores: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,72 +237,6 @@ def once_per_image(backbone: Any) -> Any:
             )
 
     return OncePerImage()
-
-
-def corners(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Boxes (Q, 4) as corners in pixels, cut at the image's edges.
-
-    Parameters
-    ----------
-    boxes: centre x, centre y, width, height in fractions of the image.
-
-    >>> corners(np.array([[0.5, 0.5, 0.5, 2.0]], np.float32), 8, 6).tolist()
-    [[2.0, 0.0, 6.0, 6.0]]
-    """
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    found = np.concatenate([centre - half, centre + half], axis=1).clip(0, 1)
-    pixels: NDArray[np.float32] = found * np.array([width, height, width, height], np.float32)
-    return pixels
-
-
-def select(
-    scores: NDArray[np.float32], boxes: NDArray[np.float32], threshold: float, top_k: int
-) -> list[Boxes]:
-    """The best boxes of each phrase, overlapping ones suppressed, all phrases at once.
-
-    Parameters
-    ----------
-    scores: (P, Q) of each phrase for each box.
-    boxes: (Q, 4) corners.
-    threshold: a box that scores less is not this phrase.
-    top_k: boxes to keep per phrase.
-
-    >>> boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 4.1], [5, 5, 9, 9]], np.float32)
-    >>> found = select(np.array([[0.9, 0.8, 0.5], [0.1, 0.1, 0.1]], np.float32), boxes, 0.25, 5)
-    >>> found[0].scores.tolist(), len(found[1].scores)
-    ([0.8999999761581421, 0.5], 0)
-    """
-    candidates = np.flatnonzero((scores >= threshold).any(axis=0))
-    left, shown = scores[:, candidates].copy(), boxes[candidates]
-    left[left < threshold] = -1.0
-    overlaps = _iou(shown) > SAME_OBJECT
-    taken: list[list[int]] = [[] for _ in scores]
-    phrases = np.arange(len(scores))
-    for _ in range(top_k if len(candidates) else 0):
-        best = left.argmax(axis=1)
-        alive = left[phrases, best] >= threshold
-        if not alive.any():
-            break
-        for phrase in np.flatnonzero(alive):
-            taken[phrase].append(int(candidates[best[phrase]]))
-        left[overlaps[best]] = -1.0
-        left[phrases, best] = -1.0
-    return [
-        Boxes(boxes[rows], scores[phrase, rows].astype(np.float32))
-        for phrase, rows in enumerate(taken)
-    ]
-
-
-def _iou(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union (Q, Q); 0 for boxes without area."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    union = area[:, None] + area[None] - shared
-    overlap: NDArray[np.float32] = np.zeros_like(shared)
-    np.divide(shared, union, out=overlap, where=union > 0)
-    return overlap
 
 
 def _table(
