@@ -62,7 +62,7 @@ class RunFolder:
         self._lock = self._acquire()
         try:
             self.manifest = self._read_manifest()
-            for left in self.path.glob(f"*/.*{UNFINISHED}"):
+            for left in self.path.rglob(f".*{UNFINISHED}"):
                 left.unlink()
         except BaseException:
             self.close()
