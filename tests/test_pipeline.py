@@ -1,0 +1,36 @@
+"""Three lines of Python give what the command gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spatialtrust import SpatialTrust
+from spatialtrust.errors import InputError
+from tests.conftest import ROOT
+
+LIFES = ROOT / "data" / "still_lifes"
+
+
+def _recorded(**settings: object) -> SpatialTrust:
+    return SpatialTrust(detector=f"recorded:{LIFES / 'boxes.json'}", **settings)
+
+
+def test_unknown_settings_name_the_closest() -> None:
+    with pytest.raises(InputError, match='did you mean "min_confidence"'):
+        SpatialTrust(min_confidense=0.9)
+
+
+def test_what_is_no_image_is_refused() -> None:
+    with pytest.raises(InputError, match=r"uint8 \(height, width, 3\) RGB"):
+        SpatialTrust().graph(np.zeros((4, 4)), objects=["mug"])
+    with pytest.raises(InputError, match="no objects were given"):
+        SpatialTrust().graph(LIFES / "shelf.jpg")
+
+
+def test_a_run_folder_holds_what_the_command_writes(tmp_path: Path) -> None:
+    found = _recorded(overlays=False).graphs([LIFES], tmp_path / "run")
+    assert found["graphs"] == 4
+    assert found["edges"] > 0

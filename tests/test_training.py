@@ -1,0 +1,93 @@
+"""A few hundred labelled rows weigh the VLM, calibrate, and say what they can guarantee."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from spatialtrust import TrustModel, verify
+from spatialtrust.cli import app
+from spatialtrust.errors import InputError
+from spatialtrust.training import fit_from
+
+
+def _rows(count: int, *, skill: float = 0.9, answers: bool = True) -> list[dict[str, Any]]:
+    """Random pairs of boxes, labelled by their centres, and a VLM of some skill."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(count):
+        first, second = rng.uniform(0.15, 0.85, (2, 2)), rng.uniform(0.1, 0.25, (2, 2))
+        truth = bool(first[0, 1] < first[1, 1])
+        row = {
+            "image": f"{number // 2}.jpg",
+            "subject": "cube",
+            "relation": "above",
+            "object": "ball",
+            "subject_box": [*first[0], *second[0]],
+            "object_box": [*first[1], *second[1]],
+            "label": int(truth),
+        }
+        if answers:
+            right = rng.random() < skill
+            row["p_yes"] = float(rng.uniform(0.5, 1) if truth == right else rng.uniform(0, 0.5))
+        rows.append(row)
+    return rows
+
+
+def _written(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+def test_two_hundred_rows_make_a_skilled_vlm_count(tmp_path: Path) -> None:
+    rows = _rows(240)
+    model, report = fit_from(_written(tmp_path / "mine.jsonl", rows))
+    assert report["rows"] == 240
+    assert report["images"] == 120
+    assert model.uses_answers
+    assert model.calibrated_on == "mine.jsonl"
+    assert set(report["guarantees"]) == {"0.8", "0.9", "0.95"}
+    bare = {name: value for name, value in rows[0].items() if name != "label"}
+    sure = verify([{**bare, "p_yes": p} for p in (0.02, 0.98)], model=model)
+    p_true = sure.verdicts.numbers("p_true")
+    assert p_true[1] > p_true[0]
+
+
+def test_rows_without_answers_calibrate_the_boxes_alone(tmp_path: Path) -> None:
+    model, _ = fit_from(_written(tmp_path / "c.jsonl", _rows(120, answers=False)))
+    assert not model.uses_answers
+
+
+def test_rows_meant_for_fitting_never_certify(tmp_path: Path) -> None:
+    rows = [
+        {**row, "purpose": "fit" if place % 4 < 2 else "certify"}
+        for place, row in enumerate(_rows(200))
+    ]
+    model, _ = fit_from(_written(tmp_path / "c.jsonl", rows))
+    assert model.certificate is not None
+    assert model.certificate.label.size == 100
+
+
+def test_the_command_writes_a_model_that_verify_takes(tmp_path: Path) -> None:
+    claims = _written(tmp_path / "c.jsonl", _rows(160))
+    out = tmp_path / "robot.json"
+    result = CliRunner().invoke(app, ["fit", str(claims), "--out", str(out), "--name", "my robot"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["calibrated_on"] == "my robot"
+    assert TrustModel.load(out).calibrated_on == "my robot"
+    verdicts = tmp_path / "v.parquet"
+    options = ["verify", str(claims), "--model", str(out), "--out", str(verdicts)]
+    assert CliRunner().invoke(app, [*options, "--accuracy", "0.8", "--delta", "0.1"]).exit_code == 0
+
+
+def test_rows_that_cannot_fit_are_refused(tmp_path: Path) -> None:
+    rows = [{**row, "label": None} for row in _rows(20)]
+    with pytest.raises(InputError, match="no row has a label"):
+        fit_from(_written(tmp_path / "c.jsonl", rows))
+    with pytest.raises(InputError, match='purpose "test" is not known; valid: certify, fit'):
+        fit_from(_written(tmp_path / "d.jsonl", [{**row, "purpose": "test"} for row in _rows(20)]))
