@@ -17,7 +17,8 @@ import numpy as np
 
 from spatialtrust import metrics
 from spatialtrust.crossvalidation import cross_validate, out_of_fold
-from spatialtrust.evidence import PAPER4, Features, collect, paper4
+from spatialtrust.evidence import PAPER4, collect, paper4
+from spatialtrust.features import Features
 from spatialtrust.io.datasets import read_claims
 from spatialtrust.relations import DIRECTIONAL, FAMILIES, NAMES, RELATIONS
 

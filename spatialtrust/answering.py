@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.evidence import Features
+    from spatialtrust.features import Features
 
     Column = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ LEAST_ROWS: Final = 30
 def vote(features: Features) -> Column:
     """The VLM's log-odds of yes, (N,): from ``p_yes``, else +1 or -1 by its answer; NaN without.
 
-    >>> from spatialtrust.evidence import FULL, Features
+    >>> from spatialtrust.features import FULL, Features
     >>> blank = np.full((len(FULL), 2), np.nan, dtype=np.float32)
     >>> vote(Features(blank, np.zeros(2, np.int16), np.array([1, -1], np.int8),
     ...               np.zeros(2, np.uint32))).tolist()

@@ -133,6 +133,11 @@ class Boosted:
         """How many."""
         return int(self._booster.num_boosted_rounds())
 
+    @property
+    def depth(self) -> int:
+        """Most splits on the way to a leaf."""
+        return int(SETTINGS["max_depth"])
+
     @cached_property
     def _booster(self) -> xgboost.Booster:
         import xgboost

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.evidence import Features
+    from spatialtrust.features import Features
     from spatialtrust.fitting import Shares
 
     Scores = NDArray[np.float32]

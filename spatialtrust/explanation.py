@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from spatialtrust.boosting import MARGIN
-from spatialtrust.evidence import DETECTOR, LIVE, POSED, RELATION, THINGS
+from spatialtrust.features import DETECTOR, LIVE, POSED, RELATION, THINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from spatialtrust.evidence import Features
+    from spatialtrust.features import Features
     from spatialtrust.fusion import TrustModel
 
 _POSED_FAMILIES: Final = {
     "offset": "position", "left": "position", "right": "position", "top": "position",
-    "bottom": "position", "gap": "distance", "log": "distance", "inset": "overlap",
-    "eccentricity": "overlap", "depth": "depth", "first": "place in the image",
-    "second": "place in the image",
+    "bottom": "position", "gap": "distance", "free": "distance", "log": "distance",
+    "inset": "overlap", "eccentricity": "overlap", "depth": "depth",
+    "first": "place in the image", "second": "place in the image",
 }  # fmt: skip
 _NAMED: Final = {
     "alignment": "position", "across": "position", "stability": "position",

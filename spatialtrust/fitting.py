@@ -12,7 +12,7 @@ from spatialtrust.boosting import Boosted
 from spatialtrust.calibration import Platt
 from spatialtrust.certificate import Certificate, fix_grids, image_hashes
 from spatialtrust.errors import InputError
-from spatialtrust.evidence import BOXES, LIVE, POSED, THINGS, Features
+from spatialtrust.features import BOXES, LIVE, POSED, THINGS, Features
 from spatialtrust.fusion import TrustModel
 from spatialtrust.multilevel import Basis
 from spatialtrust.multilevel_fit import fit_multilevel
@@ -31,7 +31,7 @@ REFIT_ROWS: Final = 1000
 BASIS: Final = Basis(
     bent=(
         "offset_x", "offset_y", "left_offset", "right_offset", "top_offset", "bottom_offset",
-        "gap_x", "gap_y", "depth_difference",
+        "gap_x", "gap_y", "gap", "free_space", "depth_difference",
     ),
     faint=("first_border", "second_border", "inset", "eccentricity"),
 )  # fmt: skip

@@ -26,10 +26,11 @@ from spatialtrust.answering import vote
 from spatialtrust.certificate import image_hashes
 from spatialtrust.decision import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError, NotFittedError
-from spatialtrust.evidence import POSED, THINGS, Features
+from spatialtrust.features import POSED, THINGS, Features
 from spatialtrust.reasons import bit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from spatialtrust.calibration import Platt
     from spatialtrust.certificate import Certificate
     from spatialtrust.decision import Unit
+    from spatialtrust.evidence import Inputs
     from spatialtrust.fitting import Shares
     from spatialtrust.multilevel import MultilevelLogistic
     from spatialtrust.tables import Claims, Evidence
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 SHIPPED: Final = "vsr-boxes"
 """The model that comes with the package."""
 
-_CHUNK: Final = 16_384
+_PIECE: Final = 16_384
 
 
 class Fused(NamedTuple):
@@ -125,21 +127,33 @@ class TrustModel:
     def predict(self, evidence: Evidence | Features) -> Fused:
         """P(true) of each claim.
 
-        Runs in chunks that stay in cache, on as many threads as ``OMP_NUM_THREADS`` allows.
-
         Parameters
         ----------
         evidence: (N,) claims.
         """
         features = _features(evidence)
-        if len(features) <= _CHUNK:
-            return self._predict(features)
-        parts = [
-            features.select(slice(start, start + _CHUNK))
-            for start in range(0, len(features), _CHUNK)
-        ]
+        return self._in_pieces(len(features), features.select)
+
+    def score(self, inputs: Inputs) -> Fused:
+        """The same from boxes and relations, without holding the evidence of all claims at once.
+
+        Parameters
+        ----------
+        inputs: (N,) claims.
+        """
+        return self._in_pieces(len(inputs), inputs.features)
+
+    def _in_pieces(self, rows: int, features: Callable[[slice], Features]) -> Fused:
+        """Pieces that stay in cache, on as many threads as ``OMP_NUM_THREADS`` allows."""
+        pieces = [slice(start, start + _PIECE) for start in range(0, max(rows, 1), _PIECE)]
+
+        def fuse(piece: slice) -> Fused:
+            return self._predict(features(piece))
+
+        if len(pieces) == 1:
+            return fuse(pieces[0])
         with ThreadPoolExecutor(threads()) as pool:
-            return Fused(*map(np.concatenate, zip(*pool.map(self._predict, parts), strict=True)))
+            return Fused(*map(np.concatenate, zip(*pool.map(fuse, pieces), strict=True)))
 
     def rule(
         self,

@@ -14,7 +14,7 @@ from spatialtrust.boosting import Boosted
 from spatialtrust.calibration import from_dict as calibrator
 from spatialtrust.certificate import Certificate
 from spatialtrust.errors import FileError, SchemaVersionError
-from spatialtrust.evidence import FULL
+from spatialtrust.features import FULL
 from spatialtrust.fusion import SHIPPED, TrustModel
 from spatialtrust.multilevel import KINDS_READ, MultilevelLogistic
 from spatialtrust.relations import NAMES

@@ -83,7 +83,7 @@ class Expansion:
             x = geometry[self.features.index(name)] * self.bend[row]
             np.multiply(np.tanh(x, out=x), self.bent_scale[row], out=both[size + row])
         _standardise(things, self.thing_centre, self.thing_scale, both[self.terms :])
-        np.nan_to_num(both, copy=False, nan=0.0)
+        np.copyto(both, np.float32(0), where=np.isnan(both))
         return both
 
     @property

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError
-from spatialtrust.evidence import Features, collect
+from spatialtrust.evidence import collect
+from spatialtrust.features import Features
 from spatialtrust.fusion import TrustModel
 from spatialtrust.io.datasets import read_claims
 from spatialtrust.labelling import PURPOSES, read_labels
