@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import __version__, schema
-from spatialtrust.evidence import collect
+from spatialtrust.evidence import Inputs
 from spatialtrust.fusion import TrustModel
 from spatialtrust.io.datasets import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
@@ -91,10 +91,10 @@ def verify(
     rule = fitted.rule(min_confidence=min_confidence, accuracy=accuracy, delta=delta)
     rows = _rows(claims)
     file = claims_from_rows(rows, box_format=box_format, box_unit=box_unit)
-    features = collect(file.claims, file.grounding, file.answers)
-    verdicts = conclude(file.claims, fitted.predict(features), rule, file.answers)
+    inputs = Inputs.of(file.claims, file.grounding, file.answers)
+    verdicts = conclude(file.claims, fitted.score(inputs), rule, file.answers)
     if explain:
-        grounds = fitted.explain(features)
+        grounds = fitted.explain(inputs.features())
         verdicts = verdicts.with_columns({"explanation": _in_words(grounds, verdicts)})
     verdicts = _with_given(verdicts, file)
     notes = [file.convention.describe(), f"decided by: {rule}"]
