@@ -112,14 +112,18 @@ class Boosted:
         return np.asarray(found, dtype=np.float32)
 
     def contributions(self, columns: Matrix, margin: Matrix) -> Matrix:
-        """(1 + features, N): what each column adds to the trees' log-odds (tree SHAP)."""
+        """(1 + features, N): what each column adds to the trees' log-odds (tree SHAP).
+
+        What the trees add on average goes to the first, ``MARGIN``.
+        """
         import xgboost
 
         data = xgboost.DMatrix(
             _matrix(columns, margin), base_margin=margin, feature_names=[MARGIN, *self.features]
         )
-        found = self._booster.predict(data, pred_contribs=True)[:, :-1]
-        return np.asarray(found.T, dtype=np.float32)
+        found = np.asarray(self._booster.predict(data, pred_contribs=True).T, dtype=np.float32)
+        found[0] += found[-1] - margin
+        return found[:-1]
 
     def gains(self) -> dict[str, float]:
         """Share of the total gain by column; columns that no split uses are left out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -68,7 +69,8 @@ def save(model: TrustModel, path: str | Path) -> None:
         unfinished.write_text(content, encoding="utf-8")
         unfinished.replace(target)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise FileError(
             target, f"cannot be written ({error.strerror})", "give a path that can be"
         ) from error
