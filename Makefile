@@ -39,7 +39,7 @@ test: $(STAMP)
 	$(MAKE) --no-print-directory check
 
 test-slow: $(STAMP)
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --timeout=1800
 
 check: $(STAMP)
 	$(BIN)/ruff check .
