@@ -1,4 +1,4 @@
-"""Claims about a scene, true and false in equal shares, in the words that a VLM is asked in."""
+"""Claims about a scene, true and false, in the words that a VLM is asked in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ class Said(NamedTuple):
 
 
 def draw_claims(generator: np.random.Generator, scene: Scene, count: int) -> list[Said]:
-    """Labelled claims about objects that their phrase names alone; none where there are not two."""
+    """Labelled claims about objects that their phrase names alone; none where there are not two.
+
+    Relation and label are drawn evenly, and drawn again where no pair of the scene fits: most
+    scenes have no two objects that touch, so most claims of "on" and "touching" are false.
+    """
     named = [index for index in range(len(scene.objects)) if not scene.ambiguous(index)]
     if len(named) < 2:
         return []

@@ -275,10 +275,10 @@ def _terms(
     error = functional.binary_cross_entropy_with_logits(finite, target, reduction="none")
     chance = finite.sigmoid()
     miss = torch.where(target > 0, 1 - chance, chance)
-    balance = torch.where(target > 0, 0.5, 0.25)
+    error = 0.5 * miss.square() * error * live
     if weight is not None:
-        balance = balance * torch.where(target > 0, 1.0, weight[..., None])
-    label = (balance * miss.square() * error * live).sum() / said.sum()
+        error = error * torch.where(target > 0, 1.0, weight[..., None])
+    label = error.sum() / said.sum()
     chosen = finite[batch.picture, owner]
     score = torch.einsum("mt,mpt->mp", chosen, batch.phrases[batch.picture])
     unused = batch.phrases[batch.picture].sum(-1) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -9,9 +10,8 @@ import numpy as np
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.backends.tabletop.render import render
-from spatialtrust.backends.tabletop.scene import DIFFICULTIES, PHRASES, Difficulty, Scene
-from spatialtrust.backends.tabletop.training.claims import draw_claims
-from spatialtrust.backends.tabletop.truth import RELATIONS
+from spatialtrust.backends.tabletop.scene import DIFFICULTIES, PHRASES, Scene
+from spatialtrust.backends.tabletop.truth import RELATIONS, scene_truth
 from spatialtrust.backends.tabletop.world import sample_scene
 from spatialtrust.metrics import auroc
 from spatialtrust.tables import Claims
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ABSENT: Final = 4
-_CLAIMS: Final = 8
+_CLAIMS: Final = 200
+"""Of one relation and label, at most, per difficulty."""
 _LOWEST: Final = 0.01
 
 
@@ -82,50 +83,68 @@ def _detector_figures(folder: Path, scenes: list[Scene]) -> dict[str, float | in
 
 
 def asker_figures(reference: str, scenes: int, first_seed: int) -> dict[str, Any]:
-    """Figures of an asker per difficulty: as many true as false claims, of every relation.
+    """Figures of an asker per difficulty, over as many true as false claims of every relation.
 
     ``unparsed`` is the share without a yes or no; the others, p_yes > 0.5 being yes, have
     ``accuracy``, and ``auroc`` ranks their p_yes against the truth. Half is chance; NaN has no row.
     """
     return {
         difficulty: _asker_figures(
-            reference, difficulty, [sample_scene(first_seed + i, difficulty) for i in range(scenes)]
+            reference, [sample_scene(first_seed + i, difficulty) for i in range(scenes)]
         )
         for difficulty in DIFFICULTIES
     }
 
 
-def _asker_figures(reference: str, difficulty: Difficulty, scenes: list[Scene]) -> dict[str, Any]:
+def _asker_figures(reference: str, scenes: list[Scene]) -> dict[str, Any]:
     images = {f"{place:06d}": render(scene) for place, scene in enumerate(scenes)}
-    rows: list[dict[str, Any]] = []
-    labels: dict[str, bool] = {}
-    for image_id, scene in zip(images, scenes, strict=True):
-        generator = np.random.default_rng((scene.seed, DIFFICULTIES.index(difficulty), _CLAIMS))
-        for said in draw_claims(generator, scene, _CLAIMS):
-            subject, relation, object_ = said.claim
-            claim_id = f"{len(rows):07d}"
-            labels[claim_id] = said.label
-            rows.append(
-                {"claim_id": claim_id, "image_id": image_id, "subject": subject,
-                 "relation": relation, "object": object_}
-            )  # fmt: skip
+    rows, labels = _balanced_claims(dict(zip(images, scenes, strict=True)))
     answers = open_asker(reference, Options(device="cpu")).ask(images, Claims.from_rows(rows))
     chance = dict(
         zip(answers.data["claim_id"].to_pylist(), answers.data["p_yes"].to_pylist(), strict=True)
     )
     p_yes = np.array([chance[row["claim_id"]] for row in rows], dtype=np.float64)
-    label = np.array([labels[row["claim_id"]] for row in rows])
-    relation_of = np.array([row["relation"] for row in rows])
+    label, relation = np.array(labels, dtype=bool), np.array([row["relation"] for row in rows])
     parsed = np.isfinite(p_yes)
-    p_yes, label, relation_of = p_yes[parsed], label[parsed], relation_of[parsed]
+    p_yes, label, relation = p_yes[parsed], label[parsed], relation[parsed]
     right = (p_yes > 0.5) == label
     return {
         "claims": len(rows),
         "unparsed": _share(~parsed),
         "accuracy": _share(right),
         "auroc": round(float(auroc(p_yes, label)), 4),
-        "accuracy_by_relation": {name: _share(right[relation_of == name]) for name in RELATIONS},
+        "accuracy_by_relation": {name: _share(right[relation == name]) for name in RELATIONS},
     }
+
+
+def _balanced_claims(scenes: dict[str, Scene]) -> tuple[list[dict[str, Any]], list[bool]]:
+    """Claims about objects that their phrase names alone, half of each relation's true."""
+    groups: dict[tuple[str, bool], list[tuple[str, str, str]]] = defaultdict(list)
+    for image_id, scene in scenes.items():
+        for subject, relation, object_, truth in scene_truth(scene):
+            if truth is not None and not scene.ambiguous(subject) and not scene.ambiguous(object_):
+                claim = (image_id, scene.objects[subject].phrase, scene.objects[object_].phrase)
+                groups[relation, truth].append(claim)
+    generator = np.random.default_rng(len(scenes))
+    rows: list[dict[str, Any]] = []
+    labels: list[bool] = []
+    for relation in RELATIONS:
+        most = min(_CLAIMS, *(len(groups[relation, truth]) for truth in (True, False)))
+        for truth in (True, False):
+            claims = groups[relation, truth]
+            for place in generator.choice(len(claims), most, replace=False).tolist():
+                image_id, subject_phrase, object_phrase = claims[place]
+                rows.append(
+                    {
+                        "claim_id": f"{len(rows):07d}",
+                        "image_id": image_id,
+                        "subject": subject_phrase,
+                        "relation": relation,
+                        "object": object_phrase,
+                    }
+                )
+                labels.append(truth)
+    return rows, labels
 
 
 def _share(flags: NDArray[np.bool_]) -> float:
