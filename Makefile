@@ -32,7 +32,10 @@ demo: $(STAMP)
 	@echo "== scene graphs of the sample images"
 	$(BIN)/spatialtrust graph data/still_lifes --detections data/still_lifes/boxes.json \
 		--asker none --out out/demo/graphs
-	@echo "== done: pictures in out/demo/graphs/overlays, graphs in out/demo/graphs/graphs"
+	@echo "== the same live: tiny models of the real architectures look at rendered scenes"
+	$(BIN)/spatialtrust graph data/tabletop --vocabulary data/tabletop/objects.txt \
+		--detector tabletop:grounding-dino --asker tabletop:blip2 --out out/demo/live
+	@echo "== done: pictures in out/demo/*/overlays, graphs in out/demo/*/graphs"
 
 test: $(STAMP)
 	$(PYTEST) -m "not slow" -n 2 --dist loadfile

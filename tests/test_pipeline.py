@@ -34,3 +34,17 @@ def test_a_run_folder_holds_what_the_command_writes(tmp_path: Path) -> None:
     found = _recorded(overlays=False).graphs([LIFES], tmp_path / "run")
     assert found["graphs"] == 4
     assert found["edges"] > 0
+
+
+@pytest.mark.parametrize("asker", [None, "tabletop:blip2", "tabletop:clip"])
+def test_an_image_becomes_a_graph_through_live_models(asker: str | None) -> None:
+    st = SpatialTrust(asker=asker, detector="tabletop:grounding-dino", min_confidence=0.7)
+    scene = ROOT / "data" / "tabletop" / "clean-00000012.png"
+    graph = st.graph(scene, objects=["turquoise pyramid", "yellow mug", "green cone"])
+    assert sorted(graph.objects.strings("phrase")) == ["turquoise pyramid", "yellow mug"]
+    found = graph.query(subject="turquoise pyramid", relation="left of", object="yellow mug")
+    assert [edge.confidence > 0.7 for edge in found] == [True]
+    assert {edge.relation for edge in graph.query(subject="yellow mug", relation="right of")} == {
+        "right of"
+    }
+    assert graph.prune(min_confidence=1.0).edges.num_rows <= graph.edges.num_rows
