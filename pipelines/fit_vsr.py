@@ -22,15 +22,14 @@ import numpy as np
 
 from spatialtrust.crossvalidation import cross_validate
 from spatialtrust.evidence import collect
+from spatialtrust.fitting import SHIPPED_SHARES
 from spatialtrust.fusion import SHIPPED, TrustModel
-from spatialtrust.fitting import Shares
 from spatialtrust.io.datasets import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
 from spatialtrust.language import parse_claim
 from spatialtrust.metrics import auroc, bootstrap, ece
 from spatialtrust.relations import DIRECTIONAL
 
-SHARES = Shares(booster=0.74, stopping=0.06, calibrator=0.1, certification=0.1)
 CALIBRATED_ON = "VSR statements with one COCO box per object"
 
 
@@ -85,7 +84,7 @@ def main() -> None:
     label = file.claims.numbers("label").astype(np.int8)
     images = np.array(file.claims.strings("image_id"))
     model = TrustModel.fit(
-        features, label, images, name=SHIPPED, calibrated_on=CALIBRATED_ON, shares=SHARES
+        features, label, images, name=SHIPPED, calibrated_on=CALIBRATED_ON, shares=SHIPPED_SHARES
     )
     model.save(arguments.out)
     figures = {
@@ -94,7 +93,9 @@ def main() -> None:
         "trees": model.boxes.trees,
     }
     if arguments.folds:
-        p_true = cross_validate(features, label, images, shares=SHARES, folds=arguments.folds)
+        p_true = cross_validate(
+            features, label, images, shares=SHIPPED_SHARES, folds=arguments.folds
+        )
         directional = np.isin(np.array(file.claims.strings("relation")), DIRECTIONAL)
         for name, metric, rows in (
             ("auroc_directional", auroc, directional),

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     from spatialtrust.answering import Answering
     from spatialtrust.boosting import Boosted
@@ -150,9 +152,10 @@ class TrustModel:
         def fuse(piece: slice) -> Fused:
             return self._predict(features(piece))
 
-        if len(pieces) == 1:
-            return fuse(pieces[0])
-        with ThreadPoolExecutor(threads()) as pool:
+        # One thread a piece: products of small matrices are far slower on contended threads.
+        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
+            if len(pieces) == 1:
+                return fuse(pieces[0])
             return Fused(*map(np.concatenate, zip(*pool.map(fuse, pieces), strict=True)))
 
     def rule(
@@ -294,6 +297,13 @@ class TrustModel:
     def _logit(self, trees: Boosted, features: Features, margin: Column) -> NDArray[np.float64]:
         logit = trees.logit(features.block(trees.features), margin)
         return np.where(features.seen, logit, np.nan).astype(np.float64)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def threads() -> int:
