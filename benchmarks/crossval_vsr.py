@@ -19,6 +19,7 @@ from spatialtrust import metrics
 from spatialtrust.crossvalidation import cross_validate, out_of_fold
 from spatialtrust.evidence import PAPER4, collect, paper4
 from spatialtrust.features import Features
+from spatialtrust.fitting import SHIPPED_SHARES
 from spatialtrust.io.datasets import read_claims
 from spatialtrust.relations import DIRECTIONAL, FAMILIES, NAMES, RELATIONS
 
@@ -54,7 +55,9 @@ def main() -> None:
         "alignment alone": np.nan_to_num(four[:, 0]),
         "logistic regression on paper4": fitted(_logistic),
         "boosted paper4": fitted(_boosted),
-        "this package": cross_validate(features, label, image, folds=given.folds),
+        "this package": cross_validate(
+            features, label, image, shares=SHIPPED_SHARES, folds=given.folds
+        ),
     }
     interval = partial(_interval, image=image, resamples=given.resamples)
     print(f"{len(label)} statements on {image.max() + 1} images, {given.folds} folds by image\n")

@@ -117,6 +117,15 @@ class Features:
             reasons=self.reasons[rows],
         )
 
+    def with_rows(self, others: Self) -> Self:
+        """These rows, then the others'."""
+        return type(self)(
+            np.concatenate([self.values, others.values], axis=1),
+            np.concatenate([self.relation, others.relation]),
+            np.concatenate([self.answer, others.answer]),
+            np.concatenate([self.reasons, others.reasons]),
+        )
+
     def to_table(self, claim_id: pa.Array | pa.ChunkedArray) -> Evidence:
         """The evidence table of these claims, as it is stored."""
         names = pa.DictionaryArray.from_arrays(

@@ -1,6 +1,5 @@
 """From boxes and relations to evidence columns: plain arrays, no tables.
 
->>> from spatialtrust.tables import Grounding
 >>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
 >>> things = priors.attributes(["mug"]).T, priors.attributes(["kettle"]).T
 >>> found = measure(boxes, np.array([NAMES.index("left of")], np.int16), things)
@@ -10,6 +9,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,12 +20,12 @@ from spatialtrust.geometry import Boxes
 from spatialtrust.poses import KINDS, READINGS, pose
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES, RELATIONS
+from spatialtrust.tables import Grounding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.geometry import Column
-    from spatialtrust.tables import Grounding
 
 _AXIS: Final = np.array([" xyz".index(RELATIONS[name].axis or " ") for name in NAMES])
 _SIGN: Final = np.array([RELATIONS[name].sign for name in NAMES], dtype=np.float32)
@@ -76,6 +76,32 @@ def measure(
     _detector(features, grounding)
     return features
 
+
+def contradict(features: Features) -> Features:
+    """The opposite left/right claims about the same boxes: "A is right of B" for "left of".
+
+    Parameters
+    ----------
+    features: (N,) claims along x.
+
+    >>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
+    >>> things = priors.attributes(["mug"]).T, priors.attributes(["kettle"]).T
+    >>> found = measure(boxes, np.array([NAMES.index("left of")], np.int16), things)
+    >>> float(contradict(found).column("alignment")[0].round(2))
+    -3.0
+    """
+    turned = replace(features, values=features.values.copy(), relation=_OPPOSITE[features.relation])
+    for name in ("alignment", "relation_sign", "offset_x"):
+        turned.column(name)[:] = -features.column(name)
+    # In the pose a claim is about "right of", so its opposite is the mirror image.
+    turned.column("left_offset")[:] = -features.column("right_offset")
+    turned.column("right_offset")[:] = -features.column("left_offset")
+    return turned
+
+
+_OPPOSITE: Final = np.array(
+    [NAMES.index(RELATIONS[name].opposite or name) for name in NAMES], dtype=np.int16
+)
 
 _OF_IMAGE: Final = (
     "first_log_area", "second_log_area", "first_top", "first_bottom", "second_top",

@@ -11,6 +11,7 @@ from spatialtrust import priors
 from spatialtrust.errors import ColumnError, InputError
 from spatialtrust.evidence import PAPER4, Inputs, collect, gather, paper4
 from spatialtrust.features import BOXES, DETECTOR, FULL, LIVE, THINGS, Features
+from spatialtrust.measuring import contradict
 from spatialtrust.poses import KINDS, READINGS
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES, RELATIONS
@@ -56,6 +57,14 @@ def test_the_pose_puts_first_what_the_claim_says_is_right_below_behind_or_inside
     assert inside.column("first_log_area") == pytest.approx(holds.column("second_log_area"))
     assert inside.column("first_container")[0] == 1.0
     assert holds.column("second_container")[0] == 1.0
+
+
+def test_the_opposite_claim_is_what_would_be_measured_of_it() -> None:
+    for name in ("left of", "at the right side of"):
+        opposite = str(RELATIONS[name].opposite)
+        turned = contradict(one(name))
+        np.testing.assert_allclose(turned.values, one(opposite).values, atol=1e-5)
+        assert NAMES[turned.relation[0]] == opposite
 
 
 def test_symmetric_relations_put_the_smaller_first() -> None:
