@@ -43,6 +43,7 @@ _CONTRADICTED: Final = 0.3
 ever have their boxes far on the wrong side; without these the model would not know that side."""
 
 _RISING: Final = ("alignment", "vlm_margin")
+_IDENTITY: Final = Platt(1.0, 0.0)
 
 
 class Parts(NamedTuple):
@@ -77,19 +78,35 @@ class Shares(NamedTuple):
         return Parts(*(np.flatnonzero(part == number) for number in range(4)))
 
 
-SHIPPED_SHARES: Final = Shares(0.74, 0.06, 0.1, 0.1)
+SHIPPED_SHARES: Final = Shares(0.6, 0.15, 0.15, 0.1)
 """Of the model that ships: used as it is more often than certified on, so most of it learns."""
 
 
 class _Data(NamedTuple):
+    """Labelled rows; ``margin`` is their log-odds by regressions that were fitted without them."""
+
     features: Features
     label: NDArray[np.int8]
     groups: NDArray[Any]
     asserted: NDArray[np.int8]
+    margin: Column
 
     def take(self, rows: Rows) -> _Data:
         return _Data(
-            self.features.select(rows), self.label[rows], self.groups[rows], self.asserted[rows]
+            self.features.select(rows),
+            self.label[rows],
+            self.groups[rows],
+            self.asserted[rows],
+            self.margin[rows],
+        )
+
+    def followed_by(self, others: _Data) -> _Data:
+        return _Data(
+            self.features.with_rows(others.features),
+            np.concatenate([self.label, others.label]),
+            np.concatenate([self.groups, others.groups]),
+            np.concatenate([self.asserted, others.asserted]),
+            np.concatenate([self.margin, others.margin]),
         )
 
 
@@ -109,16 +126,19 @@ def fit(
     data = _checked(features, label, groups)
     refit = base is None or len(features) >= REFIT_ROWS
     parts = _deal(data.groups, refit, purpose, shares or Shares(), seed)
-    learning, stopping, calibrating, certifying = (data.take(rows) for rows in parts)
-    for part, rows in (("calibrate", calibrating), ("certify", certifying)):
-        _require_both(part, rows)
+    for part, rows in (("calibrate", parts.calibrator), ("certify", parts.certification)):
+        _require_both(part, data.take(rows))
+    images = frozenset(image_hashes(np.unique(data.groups)))
     if base is None:
-        learning = _with_contradictions(learning, seed)
-    draft = _trees(learning, stopping, base, seed) if refit or base is None else base
-    draft = TrustModel(
-        name, calibrated_on, draft.relations, draft.boxes, Platt(1.0, 0.0), full=draft.full,
-        images=frozenset(image_hashes(np.unique(data.groups))) | draft.images,
-    )  # fmt: skip
+        relations, data, opposites = _regressions(data, parts, seed)
+    else:
+        relations, images = base.relations, images | base.images
+        data = data._replace(margin=_margin(relations, features))
+    learning, stopping, calibrating, certifying = (data.take(rows) for rows in parts)
+    if base is None:
+        learning = learning.followed_by(opposites)
+    boxes, full = _trees(learning, stopping, seed) if refit or base is None else (base.boxes, None)
+    draft = TrustModel(name, calibrated_on, relations, boxes, _IDENTITY, full=full, images=images)
     model = _calibrated(draft, calibrating)
     return replace(model, certificate=_certificate(model, calibrating, certifying))
 
@@ -133,7 +153,8 @@ def _checked(features: Features, label: NDArray[Any], groups: NDArray[Any]) -> _
         raise InputError("labels must be 0 and 1; leave out claims that nobody judged")
     asked = (features.answer >= 0).any()
     asserted = features.answer if asked else np.ones(len(features), dtype=np.int8)
-    return _Data(features, label.astype(np.int8), groups, asserted)
+    unknown = np.full(len(features), np.nan, dtype=np.float32)
+    return _Data(features, label.astype(np.int8), groups, asserted, unknown)
 
 
 def _deal(
@@ -165,63 +186,56 @@ def _require_both(part: str, rows: _Data) -> None:
         )
 
 
-def _trees(learning: _Data, stopping: _Data, base: TrustModel | None, seed: int) -> TrustModel:
-    """Regressions (the base's where there is one) and trees on them."""
+def _regressions(data: _Data, parts: Parts, seed: int) -> tuple[MultilevelLogistic, _Data, _Data]:
+    """Regressions on all rows that will not certify; the rows with margins; opposites to learn."""
+    fitting = np.concatenate([parts.booster, parts.stopping, parts.calibrator])
+    fitting = fitting[data.features.seen[fitting]]
+    opposites = _contradictions(data.take(parts.booster), seed)
+    rows = data.take(fitting).followed_by(opposites)
+    fitted = fit_multilevel(
+        rows.features.block(POSED),
+        rows.features.block(THINGS),
+        rows.features.relation,
+        rows.label,
+        rows.groups,
+        features=POSED,
+        basis=BASIS,
+        seed=seed,
+    )
+    margin = _margin(fitted.model, data.features)
+    margin[fitting] = fitted.left_out[: len(fitting)]
+    opposites = opposites._replace(margin=fitted.left_out[len(fitting) :])
+    return fitted.model, data._replace(margin=margin), opposites
+
+
+def _contradictions(learning: _Data, seed: int) -> _Data:
+    """Opposites of some true claims along x."""
+    features = learning.features
+    sideways = features.seen & (features.column("relation_axis") == 1)
+    drawn = np.random.default_rng(seed).random(len(learning.label)) < _CONTRADICTED
+    rows = learning.take(np.flatnonzero(sideways & (learning.label == 1) & drawn))
+    return rows._replace(features=contradict(rows.features), label=1 - rows.label)
+
+
+def _trees(learning: _Data, stopping: _Data, seed: int) -> tuple[Boosted, Boosted | None]:
+    """Trees on boxes, and on boxes and a VLM where one was asked."""
     learning, stopping = (
         rows.take(np.flatnonzero(rows.features.seen)) for rows in (learning, stopping)
     )
-    relations, margin = _regressions(learning, base, seed)
-    held = _margin(relations, stopping.features)
 
     def boosted(names: tuple[str, ...]) -> Boosted:
         return Boosted.fit(
             learning.features.block(names),
-            margin,
+            learning.margin,
             learning.label,
-            (stopping.features.block(names), held, stopping.label),
+            (stopping.features.block(names), stopping.margin, stopping.label),
             features=names,
             rising=_RISING,
             seed=seed,
         )
 
     heard = np.isfinite(vote(learning.features)).mean() >= 0.5
-    return TrustModel(
-        "", "", relations, boosted(BOXES), Platt(1.0, 0.0),
-        full=boosted((*BOXES, *LIVE)) if heard else None,
-        images=frozenset() if base is None else base.images,
-    )  # fmt: skip
-
-
-def _with_contradictions(learning: _Data, seed: int) -> _Data:
-    """The rows, and opposites of some true claims along x."""
-    sideways = learning.features.column("relation_axis") == 1
-    drawn = np.random.default_rng(seed).random(len(learning.label)) < _CONTRADICTED
-    rows = learning.take(np.flatnonzero(sideways & (learning.label == 1) & drawn))
-    return _Data(
-        learning.features.with_rows(contradict(rows.features)),
-        np.concatenate([learning.label, 1 - rows.label]),
-        np.concatenate([learning.groups, rows.groups]),
-        np.concatenate([learning.asserted, rows.asserted]),
-    )
-
-
-def _regressions(
-    learning: _Data, base: TrustModel | None, seed: int
-) -> tuple[MultilevelLogistic, Column]:
-    """The regressions, and log-odds of the learning rows that they were not fitted on."""
-    features = learning.features
-    if base is not None:
-        return base.relations, _margin(base.relations, features)
-    return fit_multilevel(
-        features.block(POSED),
-        features.block(THINGS),
-        features.relation,
-        learning.label,
-        learning.groups,
-        features=POSED,
-        basis=BASIS,
-        seed=seed,
-    )
+    return boosted(BOXES), boosted((*BOXES, *LIVE)) if heard else None
 
 
 def _margin(relations: MultilevelLogistic, features: Features) -> Column:
@@ -230,7 +244,7 @@ def _margin(relations: MultilevelLogistic, features: Features) -> Column:
 
 
 def _calibrated(draft: TrustModel, rows: _Data) -> TrustModel:
-    boxes = draft.box_logit(rows.features)
+    boxes = draft.box_logit(rows.features, rows.margin)
     seen = np.isfinite(boxes)
     _require_both("calibrate", rows.take(np.flatnonzero(seen)))
     model = replace(draft, calibrator=Platt.fit(boxes[seen], rows.label[seen]))
@@ -238,7 +252,7 @@ def _calibrated(draft: TrustModel, rows: _Data) -> TrustModel:
     answering = Answering.fit(calibrated, vote(rows.features), rows.label)
     if draft.full is None:
         return replace(model, answering=answering)
-    full = draft.full_logit(rows.features)
+    full = draft.full_logit(rows.features, rows.margin)
     return replace(
         model, answering=answering, full_calibrator=Platt.fit(full[seen], rows.label[seen])
     )
@@ -262,5 +276,5 @@ def _certificate(model: TrustModel, calibrating: _Data, certifying: _Data) -> Ce
 
 def _as_used(model: TrustModel, rows: _Data) -> Column:
     """p_true as decisions see it: a claim without both boxes is never emitted."""
-    fused = model.predict(rows.features)
+    fused = model.fuse(rows.features, rows.margin)
     return np.where(np.isfinite(fused.p_boxes), fused.p_true, np.float32(np.nan))

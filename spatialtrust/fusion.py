@@ -1,8 +1,9 @@
 """The trust model: evidence to one calibrated probability that a claim is true.
 
-Three layers, each fitted on images that the others have not seen: a regression per relation
-(:mod:`spatialtrust.multilevel`), boosted trees on top of it, a calibrator. A VLM's answers come in
-by two weights, or, with a thousand labelled rows and more, as columns of trees of their own.
+Three layers, each fitted on scores of images that the layers below have not seen: a regression per
+relation (:mod:`spatialtrust.multilevel`), boosted trees on top of it, a calibrator. A VLM's answers
+come in by two weights, or, with a thousand labelled rows and more, as columns of trees of their
+own.
 
 >>> from spatialtrust.evidence import gather
 >>> from spatialtrust.tables import Claims, Grounding
@@ -150,7 +151,8 @@ class TrustModel:
         pieces = [slice(start, start + _PIECE) for start in range(0, max(rows, 1), _PIECE)]
 
         def fuse(piece: slice) -> Fused:
-            return self._predict(features(piece))
+            here = features(piece)
+            return self.fuse(here, self.relation_logit(here))
 
         # One thread a piece: products of small matrices are far slower on contended threads.
         with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
@@ -230,6 +232,8 @@ class TrustModel:
         """Fit on labelled claims.
 
         Images are dealt to four disjoint parts: trees, when to stop, calibrator, certification.
+        From nothing the regressions learn from the first three, and hand on the log-odds that each
+        image gets from the others; the images that certify nothing has seen.
         Below ``fitting.REFIT_ROWS`` rows the base's trees are kept and the images are halved
         between weights with calibrator, and certification; from there on the trees are fitted
         anew on the base's regressions, and further ones that read the VLM's columns too.
@@ -258,9 +262,9 @@ class TrustModel:
             shares=shares, seed=seed, calibrated_on=calibrated_on, name=name or calibrated_on,
         )  # fmt: skip
 
-    def _predict(self, features: Features) -> Fused:
-        margin = self.relation_logit(features)
-        boxes = self._logit(self.boxes, features, margin)
+    def fuse(self, features: Features, margin: Column) -> Fused:
+        """:meth:`predict` from the regressions' log-odds (N,), in one piece."""
+        boxes = self.box_logit(features, margin)
         p_boxes = self.calibrator.transform(boxes)
         p_true = p_boxes
         reasons = features.reasons
@@ -268,7 +272,7 @@ class TrustModel:
             calibrated = self.calibrator.slope * boxes + self.calibrator.intercept
             p_true = self.answering.apply(calibrated, vote(features), p_boxes)
         if self.full is not None and self.full_calibrator is not None:
-            full = self.full_calibrator.transform(self._logit(self.full, features, margin))
+            full = self.full_calibrator.transform(self.full_logit(features, margin))
             p_true = np.where(np.isfinite(full), full, p_true)
         if not self.uses_answers:
             reasons = reasons | (features.answer >= 0) * np.uint32(bit("answer_not_used"))
@@ -279,11 +283,11 @@ class TrustModel:
         known = np.maximum(features.relation, 0)
         return self.relations.logit(features.block(POSED), features.block(THINGS), known)
 
-    def box_logit(self, features: Features) -> NDArray[np.float64]:
+    def box_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
         """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
-        return self._logit(self.boxes, features, self.relation_logit(features))
+        return self._logit(self.boxes, features, margin)
 
-    def full_logit(self, features: Features) -> NDArray[np.float64]:
+    def full_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
         """The same from the trees that read a VLM's columns.
 
         Raises
@@ -292,7 +296,7 @@ class TrustModel:
         """
         if self.full is None:
             raise NotFittedError(f'model "{self.name}" has no trees that read a VLM\'s columns')
-        return self._logit(self.full, features, self.relation_logit(features))
+        return self._logit(self.full, features, margin)
 
     def _logit(self, trees: Boosted, features: Features, margin: Column) -> NDArray[np.float64]:
         logit = trees.logit(features.block(trees.features), margin)

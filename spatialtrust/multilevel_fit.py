@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Matrix = NDArray[np.float32]
+    Double = NDArray[np.float64]
     Places = NDArray[np.integer[Any]]
 
 _NEWTON_STEPS: Final = 6
 _FOLDS: Final = 10
 _BENT_WEIGHT: Final = 0.75
 _ONE: Final = np.float32(1)
+_LEAST_CURVATURE: Final = 0.02
 
 
 class Prior(NamedTuple):
@@ -152,41 +154,46 @@ def _spread(columns: Matrix) -> Matrix:
     return np.where(spread > 0, spread, 1.0).astype(np.float32)
 
 
-def _kernel(both: Matrix, terms: int, sharing: _Sharing, prior: Prior) -> Matrix:
-    z, a = both[:terms], both[terms:]
+def _kernel(both: Matrix, terms: int, sharing: _Sharing, prior: Prior) -> Double:
+    """Prior covariance of the log-odds; in double, so that the same rows give the same digits."""
+    z, a = both[:terms].astype(np.float64), both[terms:].astype(np.float64)
     inner = z.T @ z
-    kernel = inner * (np.float32(prior.things) * (a.T @ a) + np.float32(prior.square) * inner)
+    kernel = a.T @ a
+    kernel *= prior.things
+    kernel += prior.square * inner
+    kernel *= inner
     kernel *= sharing.kind
-    inner *= np.float32(prior.linear)
-    inner += np.float32(prior.constant)
-    kernel += inner * sharing.relation
+    inner *= prior.linear
+    inner += prior.constant
+    inner *= sharing.relation
+    kernel += inner
     return kernel
 
 
 class _Solution(NamedTuple):
     """Dual weights, the last working response, and the lower Cholesky factor of its covariance."""
 
-    dual: Matrix
-    response: Matrix
-    factor: Matrix
+    dual: Double
+    response: Double
+    factor: Double
 
 
-def _newton(kernel: Matrix, label: NDArray[Any], noise: float) -> _Solution:
+def _newton(kernel: Double, label: NDArray[Any], noise: float) -> _Solution:
     from scipy.linalg import cho_factor, cho_solve
 
-    truth = np.asarray(label, dtype=np.float32)
-    logit = np.zeros(len(truth), dtype=np.float32)
+    truth = np.asarray(label, dtype=np.float64)
+    logit = np.zeros(len(truth))
     diagonal = np.arange(len(truth))
     for _ in range(_NEWTON_STEPS):
-        probability = _ONE / (_ONE + np.exp(-logit))
-        curvature = np.maximum(probability * (_ONE - probability), np.float32(0.02))
+        probability = 1 / (1 + np.exp(-logit))
+        curvature = np.maximum(probability * (1 - probability), _LEAST_CURVATURE)
         response = logit + (truth - probability) / curvature
         covariance = kernel.copy()
-        covariance[diagonal, diagonal] += np.float32(noise) / curvature
+        covariance[diagonal, diagonal] += noise / curvature
         factor, _ = cho_factor(covariance, lower=True, overwrite_a=True)
         dual = cho_solve((factor, True), response)
-        logit = np.asarray(kernel @ dual, dtype=np.float32)
-    return _Solution(np.asarray(dual, np.float32), np.asarray(response, np.float32), factor)
+        logit = kernel @ dual
+    return _Solution(dual, response, factor)
 
 
 def _left_out(solution: _Solution, groups: NDArray[Any], seed: int) -> Matrix:
@@ -195,7 +202,7 @@ def _left_out(solution: _Solution, groups: NDArray[Any], seed: int) -> Matrix:
 
     code = np.unique(groups, return_inverse=True)[1]
     fold = np.random.default_rng(seed).integers(0, _FOLDS, code.max() + 1)[code]
-    inverse, _ = lapack.spotri(solution.factor, lower=1)
+    inverse, _ = lapack.dpotri(solution.factor, lower=1)
     result = np.empty(len(code), dtype=np.float32)
     for number in range(_FOLDS):
         rows = np.flatnonzero(fold == number)
@@ -206,12 +213,13 @@ def _left_out(solution: _Solution, groups: NDArray[Any], seed: int) -> Matrix:
 
 
 def _weights(
-    both: Matrix, terms: int, relation: Places, dual: Matrix, prior: Prior
+    both: Matrix, terms: int, relation: Places, dual: Double, prior: Prior
 ) -> tuple[Matrix, Matrix, Matrix]:
     """Weights of each relation and kind from the dual."""
-    z = both[:terms]
+    everything = both.astype(np.float64)
+    z = everything[:terms]
     shared = kind_sharing(prior)
-    own = np.float32(prior.relation) * np.square(_STRENGTH)
+    own = prior.relation * np.square(_STRENGTH)
     row_kind = KIND_OF[relation]
     linear = np.empty((len(READINGS), terms), dtype=np.float32)
     constant = np.empty(len(READINGS), dtype=np.float32)
@@ -219,8 +227,8 @@ def _weights(
         weight = dual * (shared[kind, row_kind] + own[kind] * (relation == place))
         linear[place] = prior.linear * (z @ weight)
         constant[place] = prior.constant * weight.sum()
-    scale = np.full(len(both), prior.things, dtype=np.float32)
+    scale = np.full(len(both), prior.things)
     scale[:terms] = prior.square
     by_kind = (dual * shared[kind, row_kind] for kind in range(len(KINDS_READ)))
-    mixing = np.stack([(z * weight) @ (both.T * scale) for weight in by_kind])
-    return linear, constant, mixing
+    mixing = np.stack([(z * weight) @ (everything.T * scale) for weight in by_kind])
+    return linear, constant, mixing.astype(np.float32)

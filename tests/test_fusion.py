@@ -233,7 +233,7 @@ def test_half_a_wish_is_refused() -> None:
     with pytest.raises(GuaranteeError, match="no rows to certify with"):
         bare.rule(accuracy=0.9, delta=0.1)
     with pytest.raises(NotFittedError, match="VLM"):
-        bare.full_logit(world(2)[0])
+        bare.full_logit(world(2)[0], np.zeros(2, dtype=np.float32))
 
 
 @pytest.mark.parametrize("rows", [400, 1600])
@@ -311,7 +311,7 @@ def test_seen_images_are_recognised_by_name() -> None:
 
 def test_pieces_and_threads_change_nothing(monkeypatch) -> None:
     features = world(40_000)[0]
-    whole = SHIPPED._predict(features)
+    whole = SHIPPED.fuse(features, SHIPPED.relation_logit(features))
     for count in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", count)
         found = SHIPPED.predict(features)
@@ -324,7 +324,8 @@ def test_contributions_add_up_to_the_log_odds_and_are_said_in_words() -> None:
     for model in (SHIPPED, fit(1600, vlm=0.9)):
         features = world(30, vlm=0.9)[0]
         added = sum(contributions(model, features).values())
-        logit = model.box_logit(features) if model.full is None else model.full_logit(features)
+        trees = model.box_logit if model.full is None else model.full_logit
+        logit = trees(features, model.relation_logit(features))
         np.testing.assert_allclose(added, logit, atol=2e-3)
         said = model.explain(features)
         assert all(text.startswith("P(true) ") for text in said)
