@@ -84,8 +84,9 @@ def main() -> None:
     label = file.claims.numbers("label").astype(np.int8)
     images = np.array(file.claims.strings("image_id"))
     model = TrustModel.fit(
-        features, label, images, name=SHIPPED, calibrated_on=CALIBRATED_ON, shares=SHIPPED_SHARES
-    )
+        features, label, images, name=SHIPPED, calibrated_on=CALIBRATED_ON, shares=SHIPPED_SHARES,
+        for_pairs=False,
+    )  # fmt: skip
     model.save(arguments.out)
     figures = {
         "statements": len(label),

@@ -8,13 +8,12 @@ spatialtrust link run/
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spatialtrust.cli_output import emit, say
+from spatialtrust.cli_output import emit, images_done, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +36,10 @@ Detector = Annotated[str | None, typer.Option(help="Backend reference of the det
 Asker = Annotated[
     str | None, typer.Option(help="Backend reference of the VLM, or none: boxes alone.")
 ]
+Signals = Annotated[
+    str | None,
+    typer.Option(help="Asked of the VLM: answer, and paraphrases, orbit, noise, crop besides."),
+]
 Objects = Annotated[
     str | None, typer.Option(help='Phrases to look for, such as "mug, kettle, table".')
 ]
@@ -47,7 +50,9 @@ ClaimsFile = Annotated[
 Relations = Annotated[str | None, typer.Option(help='Such as "left of, above, on".')]
 Pairs = Annotated[str | None, typer.Option(help='Only these, such as "mug:kettle, mug:table".')]
 MaxObjects = Annotated[int | None, typer.Option(help="Objects paired per image.")]
-Model = Annotated[str | None, typer.Option(help="Shipped trust model, or the file fit wrote.")]
+Model = Annotated[
+    str | None, typer.Option(help="Trust model: auto, a shipped one, or the file fit wrote.")
+]
 MinConfidence = Annotated[
     float | None, typer.Option(help="Plain threshold, 0.5 to 1; promises nothing. Default 0.8.")
 ]
@@ -78,6 +83,7 @@ def graph(
     detections: Detections = None,
     detector: Detector = None,
     asker: Asker = None,
+    signals: Signals = None,
     objects: Objects = None,
     vocabulary: Vocabulary = None,
     claims: ClaimsFile = None,
@@ -113,6 +119,7 @@ def graph(
         config,
         detector=_detector(detections, detector),
         asker=asker,
+        signals=_listed(signals),
         objects=_phrases(objects, vocabulary),
         relations=_listed(relations),
         pairs=_listed(pairs),
@@ -195,9 +202,7 @@ def ask(
     run: Run,
     config: ConfigFile = None,
     asker: Asker = None,
-    views: Annotated[str | None, typer.Option(help="plain, mirror, crop, noise-N.")] = None,
-    forms: Annotated[str | None, typer.Option(help="claim, converse, opposite, swapped.")] = None,
-    prompts: Annotated[str | None, typer.Option(help="Wordings of the question.")] = None,
+    signals: Signals = None,
     engine: Engine = None,
     device: Device = None,
     remake: Remake = False,
@@ -207,9 +212,7 @@ def ask(
         config,
         run,
         asker=asker,
-        views=_listed(views),
-        forms=_listed(forms),
-        prompts=_listed(prompts),
+        signals=_listed(signals),
         engine=engine,
         device=device,
     )
@@ -285,10 +288,49 @@ def label(
     emit(write_labels(run, out, rows, seed))
 
 
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for scenes, graphs, pictures and figures.")] = (
+        Path("out/demo/tabletop")
+    ),
+    scenes: Annotated[int, typer.Option(min=8, help="Rendered scenes to judge.")] = 96,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap by image; 0: none.")] = 500,
+) -> None:
+    """See it work, offline: live models on rendered scenes whose truth is known.
+
+    Tiny models of the real architectures (GroundingDINO, BLIP-2, CLIP), run by the code that runs
+    the large ones, build a scene graph of each picture. Then every way to trust the VLM is compared
+    on the same claims, and a certified threshold is held against what comes of it. The world is
+    small and the VLMs are weak: it shows that the parts fit together, not how photographs do.
+    """
+    from spatialtrust.comparison import render
+    from spatialtrust.demo import ASKERS
+    from spatialtrust.demo import demo as run
+    from spatialtrust.errors import MissingDependencyError
+    from spatialtrust.io.curves import draw_curves
+
+    with images_done(scenes * len(ASKERS)) as advance:
+        found = run(out, scenes=scenes, resamples=resamples, progress=lambda at, n: advance(n, at))
+    try:
+        draw_curves({asker: found[asker]["curves"] for asker in found}, out / "curves.png")
+    except MissingDependencyError as error:
+        say(str(error))
+    for asker, figures in found.items():
+        certified = figures["certified"]
+        came = "nothing" if certified["accuracy"] is None else f"{certified['accuracy']:.1%} right"
+        say(f"\n== {asker}, on fresh rendered scenes (plumbing, not photographs)")
+        say(render(figures))
+        say(
+            f"certified: {certified['promise']}\n"
+            f"           here: {came} of what went out, coverage {certified['coverage']:.1%}"
+        )
+    emit({asker: {k: v for k, v in f.items() if k != "curves"} for asker, f in found.items()})
+
+
 def mount(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     for name, command in (
         ("graph", graph),
+        ("demo", demo),
         ("detect", detect),
         ("claims", make_claims),
         ("ask", ask),
@@ -311,47 +353,22 @@ def _run(
     remake: bool = False,
 ) -> None:
     """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
-    from rich.console import Console
-    from rich.logging import RichHandler
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from spatialtrust.jobs import execute, prepare
 
     job = prepare(settings, out, images, None if claims is None else _claims(claims))
-    console = Console(stderr=True)
     for note in job.notes:
         say(note)
-    log = logging.getLogger("spatialtrust")
-    handler = RichHandler(console=console, show_path=False, show_time=False, markup=False)
-    log.addHandler(handler)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     total = job.source.images.num_rows if job.source.images is not None else None
-    try:
-        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-            task = bar.add_task("images", total=total)
-            found = execute(
-                job, names, progress=lambda count: bar.advance(task, count), remake=remake
-            )
-    finally:
-        log.removeHandler(handler)
+    with images_done(total) as advance:
+        found = execute(job, names, progress=lambda count: advance(count, "images"), remake=remake)
     emit(found)
 
 
 def _claims(path: Path) -> Claims:
-    """The user's claims; boxes are looked for in the images, so a file without any will do."""
-    from dataclasses import replace
+    """The user's claims; rows that cannot be used are named on stderr."""
+    from spatialtrust.io.datasets import read_statements
 
-    import pyarrow as pa
-
-    from spatialtrust.io.datasets import claims_from_rows
-    from spatialtrust.io.rows import read_rows
-
-    rows = read_rows(path)
-    table = rows.table
-    for name in ("subject_box", "object_box"):
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(table.num_rows))
-    found = claims_from_rows(replace(rows, table=table))
+    found = read_statements(path)
     for fault in found.faults:
         say(str(fault))
     return found.claims

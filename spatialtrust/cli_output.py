@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,39 @@ def progress(noun: str) -> Iterator[Callable[[int, int], None]]:
             shown.update(task, description=f"{seen} {noun} seen, {done} new")
 
         yield update
+
+
+@contextmanager
+def images_done(total: int | None) -> Iterator[Callable[[int, str], None]]:
+    """A bar of images on stderr, with the package's warnings above it.
+
+    Parameters
+    ----------
+    total: images to do; None where that is not known.
+
+    Yields
+    ------
+    A function to call with how many more are done, and what is being done.
+    """
+    from rich.console import Console
+    from rich.logging import RichHandler
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    handler = RichHandler(console=console, show_path=False, show_time=False, markup=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    log = logging.getLogger("spatialtrust")
+    log.addHandler(handler)
+    try:
+        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+            task = bar.add_task("images", total=total)
+
+            def advance(count: int, doing: str) -> None:
+                bar.update(task, advance=count, description=doing)
+
+            yield advance
+    finally:
+        log.removeHandler(handler)
 
 
 def plain(value: Any) -> Any:

@@ -6,16 +6,32 @@ import json
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from spatialtrust.backends.base import Options
 from spatialtrust.claims import DEFAULT_RELATIONS, MAX_OBJECTS
 from spatialtrust.engine import ENGINES, IMAGES_PER_PART
 from spatialtrust.errors import FileError, InputError, suggest
+from spatialtrust.fusion import SHIPPED
 from spatialtrust.graph.formats import KINDS
 from spatialtrust.relations import canonical
+from spatialtrust.signals import ANSWER, ASKED
 
-NO_ASKER = "none"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_ASKER: Final = "none"
+AUTO: Final = "auto"
+
+SHIPPED_FOR: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "tabletop": "tabletop-blip2",
+        "tabletop:blip2": "tabletop-blip2",
+        "tabletop:clip": "tabletop-clip",
+    }
+)
+"""Asker to the trust model that ships for it."""
 
 
 def _option(default: Any, about: str) -> Any:
@@ -50,10 +66,14 @@ class RunConfig:
     max_objects: int = _option(
         MAX_OBJECTS, "Objects of an image that are paired: the best scored, else the largest."
     )
-    views: tuple[str, ...] = _option(("plain",), "Views that the VLM is shown: plain, mirror, ...")
-    forms: tuple[str, ...] = _option(("claim",), "Forms of a claim that the VLM is asked about.")
-    prompts: tuple[str, ...] = _option(("default",), "Wordings of the question.")
-    model: str = _option("vsr-boxes", "Trust model: a shipped one's name, or fit's file.")
+    signals: tuple[str, ...] = _option(
+        (ANSWER,), f"What the VLM is asked for: {', '.join(ASKED)}; each costs further questions."
+    )
+    model: str = _option(
+        AUTO,
+        "Trust model: a shipped one's name, or fit's file. auto: the one that ships for the asker, "
+        "else vsr-boxes.",
+    )
     min_confidence: float = _option(0.8, "Plain threshold: it promises nothing.")
     accuracy: float = _option(
         0.0, "Certified threshold instead: this share of what goes out is right. 0: plain."
@@ -84,6 +104,8 @@ class RunConfig:
         self._check(0 < self.delta < 1, "delta", "between 0 and 1")
         self._check(self.engine in ENGINES, "engine", ", ".join(ENGINES))
         self._check(set(self.formats) <= set(KINDS), "formats", ", ".join(KINDS))
+        asked = ANSWER in self.signals and set(self.signals) <= set(ASKED)
+        self._check(asked, "signals", f"{', '.join(ASKED)}; {ANSWER} is always one of them")
         self._check(all(pair.count(":") == 1 for pair in self.pairs), "pairs", '"subject:object"')
 
     def _check(self, holds: bool, name: str, valid: str) -> None:
@@ -118,6 +140,15 @@ class RunConfig:
                 )
             checked[name] = _typed(value, known[name], f"{source}: {name}")
         return cls(**checked)
+
+    @property
+    def trust_model(self) -> str:
+        """Name or file of the trust model.
+
+        >>> RunConfig(asker="tabletop:clip").trust_model, RunConfig().trust_model
+        ('tabletop-clip', 'vsr-boxes')
+        """
+        return self.model if self.model != AUTO else SHIPPED_FOR.get(self.asker, SHIPPED)
 
     def options(self) -> Options:
         """How models run."""

@@ -120,6 +120,8 @@ def fit(
     base: TrustModel | None,
     purpose: NDArray[Any] | None,
     shares: Shares | None,
+    asker: str | None,
+    for_pairs: bool,
     seed: int,
 ) -> TrustModel:
     """See :meth:`spatialtrust.fusion.TrustModel.fit`."""
@@ -138,7 +140,10 @@ def fit(
     if base is None:
         learning = learning.followed_by(opposites)
     boxes, full = _trees(learning, stopping, seed) if refit or base is None else (base.boxes, None)
-    draft = TrustModel(name, calibrated_on, relations, boxes, _IDENTITY, full=full, images=images)
+    draft = TrustModel(
+        name, calibrated_on, relations, boxes, _IDENTITY, full=full, images=images, asker=asker,
+        for_pairs=for_pairs,
+    )  # fmt: skip
     model = _calibrated(draft, calibrating)
     return replace(model, certificate=_certificate(model, calibrating, certifying))
 

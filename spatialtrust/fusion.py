@@ -51,7 +51,13 @@ if TYPE_CHECKING:
     Column = NDArray[np.float32]
 
 SHIPPED: Final = "vsr-boxes"
-"""The model that comes with the package."""
+"""The model for everyone's boxes; others that come with the package are for one asker each."""
+
+ANSWERS_UNUSED: Final = (
+    "the VLM's answers carry no weight yet: this model has only seen boxes; fit it to your VLM "
+    "with about 200 labelled rows (spatialtrust fit)"
+)
+"""What to say where a VLM was asked and the model does not use its answers."""
 
 _PIECE: Final = 16_384
 
@@ -83,6 +89,9 @@ class TrustModel:
     full, full_calibrator: trees that read a VLM's columns too; None: there are none.
     certificate: rows to find thresholds on; None: no guarantee can be given.
     images: hashes of the images that any part was fitted on.
+    asker: whose answers it was fitted with; None: nobody's, or it is not known.
+    for_pairs: whether what it was certified on is like the pairs that are enumerated of a scene;
+        statements that people wrote are not.
     """
 
     name: str
@@ -95,8 +104,9 @@ class TrustModel:
     full_calibrator: Platt | None = None
     certificate: Certificate | None = None
     images: frozenset[str] = frozenset()
+    asker: str | None = None
+    for_pairs: bool = True
     sha256: str = field(default="", compare=False)
-    is_shipped: bool = field(default=False, compare=False)
 
     @classmethod
     def load(cls, model: str | Path = SHIPPED) -> TrustModel:
@@ -194,6 +204,21 @@ class TrustModel:
             )
         return self.certificate.rule(accuracy, delta, unit, self.calibrated_on)
 
+    def pair_rule(self, *, accuracy: float, delta: float) -> DecisionRule:
+        """:meth:`rule` for pairs that were enumerated of a scene.
+
+        Raises
+        ------
+        GuaranteeError: the model's rows are not like such pairs, or it holds none.
+        """
+        if not self.for_pairs:
+            raise GuaranteeError(
+                f'model "{self.name}" was certified on {self.calibrated_on}, and pairs enumerated '
+                "of a scene are not like them; label some of your own (spatialtrust label RUN, "
+                "spatialtrust fit), or give min_confidence, which promises nothing"
+            )
+        return self.rule(accuracy=accuracy, delta=delta)
+
     def seen_share(self, claims: Claims) -> float:
         """Share of claims on images that the model was fitted on; figures on them are in-sample."""
         if not len(claims) or not self.images:
@@ -227,6 +252,8 @@ class TrustModel:
         base: TrustModel | None = None,
         purpose: NDArray[Any] | None = None,
         shares: Shares | None = None,
+        asker: str | None = None,
+        for_pairs: bool = True,
         seed: int = 0,
     ) -> TrustModel:
         """Fit on labelled claims.
@@ -249,6 +276,7 @@ class TrustModel:
         purpose: (N,) ``certify`` or ``fit`` of rows that were drawn for one or the other; only
             random draws may certify. None: all rows were drawn at random.
         shares: see there; not used below that number of rows.
+        asker, for_pairs: see the class.
         seed: of dealing and trees.
 
         Raises
@@ -260,6 +288,7 @@ class TrustModel:
         return fit(
             _features(evidence), np.asarray(label), np.asarray(groups), base=base, purpose=purpose,
             shares=shares, seed=seed, calibrated_on=calibrated_on, name=name or calibrated_on,
+            asker=asker, for_pairs=for_pairs,
         )  # fmt: skip
 
     def fuse(self, features: Features, margin: Column) -> Fused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,11 @@ import pyarrow.parquet as pq
 
 from spatialtrust.backends.recorded import file_revision
 from spatialtrust.backends.registry import open_asker, open_detector
-from spatialtrust.config import NO_ASKER
+from spatialtrust.config import NO_ASKER, SHIPPED_FOR
 from spatialtrust.decision import DecisionRule
 from spatialtrust.engine import Source, Stage, run
 from spatialtrust.errors import GuaranteeError, InputError
-from spatialtrust.fusion import TrustModel
+from spatialtrust.fusion import ANSWERS_UNUSED, TrustModel
 from spatialtrust.io.detections import read_detections
 from spatialtrust.io.images import list_images
 from spatialtrust.io.matching import match_names
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 STAGES: Final = ("detect", "claims", "ask", "gather", "fuse", "decide", "link")
 RECORDED: Final = "recorded:"
+
+log: Final = logging.getLogger("spatialtrust")
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def stages_of(job: Job, names: Sequence[str]) -> list[Stage]:
         ],
         "ask": lambda: [_ask(config)],
         "gather": lambda: [Gather()],
-        "fuse": lambda: [Fuse(config.model, TrustModel.load(config.model).sha256)],
+        "fuse": lambda: [_fuse(config)],
         "decide": lambda: [Decide(rule())],
         "link": lambda: [
             Link(
@@ -169,14 +172,8 @@ def rule_of(config: RunConfig) -> DecisionRule:
     """
     if config.accuracy == 0:
         return DecisionRule.plain(config.min_confidence)
-    model = TrustModel.load(config.model)
-    if model.is_shipped:
-        raise GuaranteeError(
-            f'model "{model.name}" was certified on {model.calibrated_on}, and what is judged here '
-            "is not like it; label some of your own (spatialtrust label RUN, spatialtrust fit), or "
-            "give --min-confidence, which promises nothing"
-        )
-    return model.rule(accuracy=config.accuracy, delta=config.delta)
+    model = TrustModel.load(config.trust_model)
+    return model.pair_rule(accuracy=config.accuracy, delta=config.delta)
 
 
 def _linked_by(rule: DecisionRule, config: RunConfig) -> DecisionRule:
@@ -255,12 +252,31 @@ def _ask(config: RunConfig) -> Ask:
     return Ask(
         config.asker,
         open_asker(config.asker, options).revision,
-        config.views,
-        config.forms,
-        config.prompts,
+        config.signals,
         options,
         config.gpus,
     )
+
+
+def _fuse(config: RunConfig) -> Fuse:
+    """The stage that fuses; says so where the model does not know the asker."""
+    model = TrustModel.load(config.trust_model)
+    if config.asker != NO_ASKER and not model.uses_answers:
+        log.warning("%s", ANSWERS_UNUSED)
+    elif (
+        model.asker is not None
+        and not config.asker.startswith((RECORDED, NO_ASKER))
+        and config.asker != model.asker
+        and SHIPPED_FOR.get(config.asker) != model.name
+    ):
+        log.warning(
+            'model "%s" was fitted with answers of %s; with those of %s its probabilities are not '
+            "calibrated (spatialtrust label, spatialtrust fit)",
+            model.name,
+            model.asker,
+            config.asker,
+        )
+    return Fuse(config.trust_model, model.sha256)
 
 
 def _revision_of(path: Path) -> str | None:

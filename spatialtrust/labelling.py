@@ -121,8 +121,8 @@ def write_labels(
         target = Path(out) if out is not None else folder.path / LABELS
         if target.exists():
             raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
-        claims = Claims.from_arrow(_whole(folder, "claims")).sorted()
-        scores = Evidence.from_arrow(_whole(folder, "scores")).sorted()
+        claims = Claims.from_arrow(folder.whole("claims")).sorted()
+        scores = Evidence.from_arrow(folder.whole("scores")).sorted()
         certify, fit = choose(claims, scores.numbers("p_true"), rows, seed)
         chosen = np.concatenate([certify, fit])
         purposes = ["certify"] * len(certify) + ["fit"] * len(fit)
@@ -154,7 +154,7 @@ def read_labels(run: str | Path, labels: str | Path | None = None) -> Labelled:
         source = Path(labels) if labels is not None else folder.path / LABELS
         judged = _judged(source)
         keys = pa.array([row[0] for row in judged], pa.string())
-        claims = _whole(folder, "claims")
+        claims = folder.whole("claims")
         places = pc.index_in(keys, value_set=claims["claim_id"].combine_chunks())
         if places.null_count:
             row = int(pc.index(pc.is_null(places), True).as_py())
@@ -162,9 +162,9 @@ def read_labels(run: str | Path, labels: str | Path | None = None) -> Labelled:
                            f"of {folder.path}")  # fmt: skip
         found = Claims.from_arrow(claims.take(places))
         found = found.with_columns({"label": pa.array([row[1] for row in judged], pa.int8())})
-        evidence = _whole(folder, "evidence")
+        evidence = folder.whole("evidence")
         rows = pc.index_in(keys, value_set=evidence["claim_id"].combine_chunks())
-        answers = _whole(folder, "answers") if folder.parts("answers") else None
+        answers = folder.whole("answers") if folder.parts("answers") else None
         if answers is not None:
             answers = answers.filter(pc.is_in(answers["claim_id"], value_set=keys))
     return Labelled(
@@ -208,8 +208,8 @@ def _listed(folder: RunFolder, claims: Claims, purposes: list[str]) -> list[dict
     """The rows of the CSV, their pictures drawn."""
     from spatialtrust.grounding import ground
 
-    detections = Detections.from_arrow(_whole(folder, "detections"))
-    images = Images.from_arrow(_whole(folder, "images"))
+    detections = Detections.from_arrow(folder.whole("detections"))
+    images = Images.from_arrow(folder.whole("images"))
     grounding = ground(claims, detections, images)
     uris = dict(zip(images.strings("image_id"), images.strings("uri"), strict=True))
     listed = []
@@ -260,8 +260,3 @@ def _picture(uri: str | None, boxes: tuple[Any, Any], claim: dict[str, Any], tar
 
 def _box(box: NDArray[np.float32]) -> str:
     return "" if np.isnan(box).any() else json.dumps([round(float(value), 2) for value in box])
-
-
-def _whole(folder: RunFolder, table: str) -> pa.Table:
-    parts = [folder.read(table, part) for part in folder.parts(table)]
-    return pa.concat_tables(parts, promote_options="permissive")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from spatialtrust.calibration import from_dict as calibrator
 from spatialtrust.certificate import Certificate
 from spatialtrust.errors import FileError, SchemaVersionError
 from spatialtrust.features import FULL
-from spatialtrust.fusion import SHIPPED, TrustModel
+from spatialtrust.fusion import TrustModel
 from spatialtrust.multilevel import KINDS_READ, MultilevelLogistic
 from spatialtrust.relations import NAMES
 
@@ -36,15 +37,15 @@ def columns_hash() -> str:
 
 def load(model: str | Path) -> TrustModel:
     """See :meth:`spatialtrust.fusion.TrustModel.load`."""
-    shipped = _FOLDER / f"{model}.json"
-    is_shipped = isinstance(model, str) and model == SHIPPED
-    path = shipped if is_shipped else Path(model)
+    path = _FOLDER / f"{model}.json" if model in shipped() else Path(model)
     try:
         content = path.read_bytes()
         values = json.loads(content)
     except OSError as error:
         raise FileError(
-            path, f"cannot be read ({error.strerror})", f'give a model file, or "{SHIPPED}"'
+            path,
+            f"cannot be read ({error.strerror})",
+            f"give a model file, or one that ships: {', '.join(shipped())}",
         ) from error
     except ValueError as error:
         raise FileError(path, f"is not JSON ({error})", "give a file that `fit` wrote") from error
@@ -54,16 +55,36 @@ def load(model: str | Path) -> TrustModel:
         if values.get(field) != valid:
             raise SchemaVersionError(path, values.get(field), valid, _REMEDY)
     try:
-        return _from_dict(values, sha256(content).hexdigest(), is_shipped)
+        return _from_dict(values, sha256(content).hexdigest())
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(path, f"is damaged ({error!r})", "fit the model again") from error
 
 
+@cache
+def shipped() -> tuple[str, ...]:
+    """Names of the models that come with the package.
+
+    >>> "vsr-boxes" in shipped()
+    True
+    """
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
+
+
 def save(model: TrustModel, path: str | Path) -> None:
     """See :meth:`spatialtrust.fusion.TrustModel.save`."""
+    write_json(_to_dict(model), path)
+
+
+def write_json(values: Mapping[str, Any], path: str | Path) -> None:
+    """Write a fitted model's values, whole or not at all; equal values give equal bytes.
+
+    Raises
+    ------
+    FileError: the path cannot be written.
+    """
     target = Path(path)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    content = json.dumps(_to_dict(model), separators=(",", ":"), sort_keys=True) + "\n"
+    content = json.dumps(values, separators=(",", ":"), sort_keys=True) + "\n"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(content, encoding="utf-8")
@@ -85,6 +106,8 @@ def _to_dict(model: TrustModel) -> dict[str, Any]:
         "name": model.name,
         "calibrated_on": model.calibrated_on,
         "images": sorted(model.images),
+        "asker": model.asker,
+        "for_pairs": model.for_pairs,
         **{name: None if part is None else part.to_dict() for name, part in parts.items()},
     }
 
@@ -101,7 +124,7 @@ _PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 _OPTIONAL: Final = ("answering", "full", "full_calibrator", "certificate")
 
 
-def _from_dict(values: Mapping[str, Any], digest: str, is_shipped: bool) -> TrustModel:
+def _from_dict(values: Mapping[str, Any], digest: str) -> TrustModel:
     parts: dict[str, Any] = {
         name: None if name in _OPTIONAL and values[name] is None else read(values[name])
         for name, read in _PARTS.items()
@@ -110,7 +133,8 @@ def _from_dict(values: Mapping[str, Any], digest: str, is_shipped: bool) -> Trus
         name=values["name"],
         calibrated_on=values["calibrated_on"],
         images=frozenset(values["images"]),
+        asker=values["asker"],
+        for_pairs=values["for_pairs"],
         sha256=digest,
-        is_shipped=is_shipped,
         **parts,
     )

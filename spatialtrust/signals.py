@@ -61,9 +61,12 @@ class Asked(NamedTuple):
     prompts: tuple[str, ...]
 
 
+ANSWER: Final = "answer"
+"""The signal without which no other means anything."""
+
 ASKED: Final[Mapping[str, Asked]] = MappingProxyType(
     {
-        "answer": Asked(("plain",), ("claim",), PARAPHRASES[:1]),
+        ANSWER: Asked(("plain",), ("claim",), PARAPHRASES[:1]),
         "paraphrases": Asked(("plain",), ("claim",), PARAPHRASES[1:]),
         "orbit": Asked(("plain", "mirror"), FORMS, (STATEMENT,)),
         "noise": Asked(
@@ -163,6 +166,7 @@ def text_baseline(heard: Heard) -> Column:
     step = 1.0 / len(PARAPHRASES)
     with np.errstate(over="ignore"):
         tie = 1.0 / (1.0 + np.exp(-heard.columns["prompt_margin"].astype(np.float64)))
+    tie = np.nan_to_num(tie, nan=0.5)  # a VLM whose margins are not known has its ties left
     score = (1 - step) * heard.columns["prompt_consistency"] + step * tie
     return np.asarray(score, dtype=np.float32)
 

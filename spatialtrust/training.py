@@ -18,6 +18,8 @@ from spatialtrust.labelling import PURPOSES, read_labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spatialtrust.tables import Answers
+
 TARGETS: Final = (0.8, 0.9, 0.95)
 """Accuracies for which a fresh model says what it can guarantee."""
 
@@ -55,7 +57,7 @@ def fit_from(
     """
     source = Path(source)
     read = _of_run(source) if source.is_dir() else _of_file(source, box_format, box_unit)
-    features, label, image, purpose = read
+    features, label, image, purpose, asker = read
     if not label.size:
         raise InputError(f"{source}: no row has a label; give 1 (true) or 0 (false)")
     model = TrustModel.fit(
@@ -65,6 +67,7 @@ def fit_from(
         calibrated_on=name or source.name,
         base=TrustModel.load(base),
         purpose=purpose,
+        asker=asker,
         seed=seed,
     )
     guarantees = {}
@@ -77,13 +80,15 @@ def fit_from(
         "true": float(label.mean()),
         "answered": int((features.answer >= 0).sum()),
         "uses_answers": model.uses_answers,
+        "asker": model.asker,
         "calibrated_on": model.calibrated_on,
         "guarantees": guarantees,
     }
     return model, report
 
 
-_Rows = tuple[Features, "NDArray[Any]", "NDArray[Any]", "NDArray[Any] | None"]
+_Rows = tuple[Features, "NDArray[Any]", "NDArray[Any]", "NDArray[Any] | None", str | None]
+"""Evidence, label, image, purpose, and whose answers they are, where it is known."""
 
 
 def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Rows:
@@ -105,6 +110,7 @@ def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Row
         labelled.column("label").to_numpy(),
         np.array(labelled.strings("image_id")),
         purpose,
+        None,
     )
 
 
@@ -115,4 +121,11 @@ def _of_run(source: Path) -> _Rows:
         judged.claims.column("label").to_numpy(),
         np.array(judged.claims.strings("image_id")),
         np.array(judged.purpose, dtype=object),
+        _asker(judged.answers),
     )
+
+
+def _asker(answers: Answers | None) -> str | None:
+    """The one model whose answers these are."""
+    models = [] if answers is None else pc.unique(answers.column("model")).to_pylist()
+    return models[0] if len(models) == 1 else None

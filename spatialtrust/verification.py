@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from spatialtrust import __version__, schema
 from spatialtrust.evidence import Inputs
-from spatialtrust.fusion import TrustModel
+from spatialtrust.fusion import ANSWERS_UNUSED, TrustModel
 from spatialtrust.io.datasets import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
 from spatialtrust.reasons import CODES, encode, prose
@@ -99,10 +99,7 @@ def verify(
     verdicts = _with_given(verdicts, file)
     notes = [file.convention.describe(), f"decided by: {rule}"]
     if file.answers is not None and not fitted.uses_answers:
-        notes.append(
-            "the VLM's answers carry no weight yet: this model has only seen boxes; fit it to your "
-            "VLM with about 200 labelled rows (spatialtrust fit)"
-        )
+        notes.append(ANSWERS_UNUSED)
     seen = fitted.seen_share(file.claims)
     if seen > 0:
         notes.append(

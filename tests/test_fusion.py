@@ -81,7 +81,8 @@ def test_the_shipped_model_tells_directions() -> None:
     found = SHIPPED.score(Inputs.of(file.claims, file.grounding))
     assert found.p_true[0] > 0.9
     assert found.p_true[1] < 0.25
-    assert SHIPPED.is_shipped
+    assert not SHIPPED.for_pairs
+    assert SHIPPED.asker is None
     assert not SHIPPED.uses_answers
 
 
@@ -104,7 +105,7 @@ def test_few_rows_keep_the_trees_and_set_weight_and_calibrator() -> None:
     assert model.answering is not None
     assert model.answering.weight > 0.3
     assert model.uses_answers
-    assert not model.is_shipped
+    assert model.for_pairs
 
 
 def test_a_vlm_that_guesses_gets_next_to_no_weight_and_a_good_one_helps() -> None:

@@ -15,6 +15,7 @@ from spatialtrust.errors import (
     SchemaVersionError,
     UnknownRelationError,
 )
+from spatialtrust.fusion import TrustModel
 from spatialtrust.graph.formats import from_networkx, json_schema, parse, render, to_dict
 from spatialtrust.graph.repair import least_feedback
 from spatialtrust.io.graphs import load_graph, save_graph
@@ -124,19 +125,18 @@ def test_repair_drops_the_least_supported_and_says_why() -> None:
 
 
 def test_a_guarantee_is_refused_where_it_would_not_hold() -> None:
-    model = SimpleNamespace(is_shipped=True, calibrated_on="VSR statements")
-    with pytest.raises(GuaranteeError, match="enumerated pairs"):
-        graph(KITCHEN).prune(accuracy=0.9, delta=0.1, model=model)  # type: ignore[arg-type]
+    model = TrustModel.load("vsr-boxes")
+    with pytest.raises(GuaranteeError, match="pairs enumerated of a scene are not like them"):
+        graph(KITCHEN).prune(accuracy=0.9, delta=0.1, model=model)
     with pytest.raises(GuaranteeError, match="repaired"):
-        graph(KITCHEN).repair().prune(accuracy=0.9, delta=0.1, model=model)  # type: ignore[arg-type]
+        graph(KITCHEN).repair().prune(accuracy=0.9, delta=0.1, model=model)
     with pytest.raises(InputError, match="not both"):
         graph(KITCHEN).prune(0.9, accuracy=0.9)
 
 
 def test_a_rule_without_a_threshold_keeps_nothing() -> None:
     model = SimpleNamespace(
-        is_shipped=False,
-        rule=lambda **_: DecisionRule(rule="accept", threshold=None, alpha=0.1, delta=0.1, n=3,
+        pair_rule=lambda **_: DecisionRule(rule="accept", threshold=None, alpha=0.1, delta=0.1, n=3,
                                       errors=1, bound=0.8, coverage=0.0, ceiling=1.0),
     )  # fmt: skip
     found = graph(KITCHEN).prune(accuracy=0.9, delta=0.1, model=model)  # type: ignore[arg-type]

@@ -173,7 +173,7 @@ def ask_for(
     claims: Claims,
     grounding: Grounding | None = None,
 ) -> Answers:
-    """Ask what some signals need, and nothing else.
+    """Ask what some signals need, and nothing else; wordings of one question share a call.
 
     Parameters
     ----------
@@ -188,8 +188,15 @@ def ask_for(
             raise InputError(
                 f'signal "{name}" is not known; {suggest(name, ASKED)}valid: {", ".join(ASKED)}'
             )
+    wordings: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, None]] = {}
+    for name in wanted:
+        views, forms, prompts = ASKED[name]
+        wordings.setdefault((views, forms), {}).update(dict.fromkeys(prompts))
     parts = [
-        asker.ask(images, claims, **ASKED[name]._asdict(), grounding=grounding) for name in wanted
+        asker.ask(
+            images, claims, views=views, forms=forms, prompts=tuple(prompts), grounding=grounding
+        )
+        for (views, forms), prompts in wordings.items()
     ]
     return Answers.concat(parts).sorted()
 

@@ -302,15 +302,9 @@ class SceneGraph:
                 "the graph was repaired and the model's certification rows were not; prune before "
                 "repair(), or fit the model on whole labelled images (spatialtrust fit RUN)"
             )
-        if model.is_shipped and pc.any(self.candidates["enumerated"]).as_py():
-            raise GuaranteeError(
-                "the edges are enumerated pairs, and the model was certified on "
-                f'"{model.calibrated_on}"; label some of your own (spatialtrust label RUN, '
-                "spatialtrust fit), or give "
-                "min_confidence, which promises nothing"
-            )
-        rule: DecisionRule = model.rule(accuracy=accuracy, delta=delta)
-        return rule
+        if pc.any(self.candidates["enumerated"]).as_py():
+            return model.pair_rule(accuracy=accuracy, delta=delta)
+        return model.rule(accuracy=accuracy, delta=delta)
 
     def _edges(self) -> list[Edge]:
         phrase = dict(

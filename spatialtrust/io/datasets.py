@@ -9,7 +9,7 @@ A row that cannot be used stays in the result with its reason, and is named in `
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -75,6 +75,21 @@ def read_claims(
     InputError: ``box_format`` or ``box_unit`` is not known.
     """
     return claims_from_rows(read_rows(path), box_format=box_format, box_unit=box_unit)
+
+
+def read_statements(path: str | Path) -> ClaimFile:
+    """Read a file of claims about images in which their boxes are looked for: it may have none.
+
+    Raises
+    ------
+    FileError, ColumnError: see :func:`read_claims`.
+    """
+    rows = read_rows(path)
+    table = rows.table
+    for name in ("subject_box", "object_box"):
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows))
+    return claims_from_rows(replace(rows, table=table))
 
 
 def claims_from_rows(

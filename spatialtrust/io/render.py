@@ -459,8 +459,9 @@ def _panel(
     width, size = picture.pixels.shape[1], picture.font_size
     row = round(size * 1.75)
     said = [
-        f"{names[arrow.subject_id]} {', '.join(arrow.relations)} {names[arrow.object_id]}"
+        f"{names[arrow.subject_id]} {relations} {names[arrow.object_id]}"
         for arrow in arrows
+        for relations in (", ".join(dict.fromkeys(arrow.relations)),)
     ]
     # A badge, two digits and a comma, and gaps.
     indent = size * 2.3 + _text_size("0.00", size)[0]

@@ -94,6 +94,13 @@ class RunFolder:
         """One part of a table."""
         return read_table(self.path / table / f"{part}.parquet")
 
+    def whole(self, table: str) -> pa.Table:
+        """All parts of a table."""
+        import pyarrow as pa
+
+        parts = [self.read(table, part) for part in self.parts(table)]
+        return pa.concat_tables(parts, promote_options="permissive")
+
     def write(self, table: str, part: str, rows: pa.Table) -> None:
         """Write one part of a table, atomically."""
         write_table(rows, self.path / table / f"{part}.parquet")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.backends.asking import ask_for
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.recorded import keep_phrases
 from spatialtrust.backends.registry import open_asker, open_detector
@@ -16,6 +17,7 @@ from spatialtrust.batches import attach, detach, unnest
 from spatialtrust.claims import DEFAULT_RELATIONS, MAX_OBJECTS, enumerate_claims
 from spatialtrust.io.images import read_headers
 from spatialtrust.io.matching import resolve
+from spatialtrust.signals import ANSWER
 from spatialtrust.stages.base import grounding_of, loaded, pixels_of, without_model
 from spatialtrust.tables import Claims, Detections
 
@@ -172,13 +174,11 @@ class MakeClaims:
 
 @dataclass
 class Ask:
-    """What a VLM says of each claim, from each view, form and prompt."""
+    """What a VLM says of each claim: its answer, and what else ``signals.ASKED`` lists."""
 
     asker: str
     revision: str | None = None
-    views: tuple[str, ...] = ("plain",)
-    forms: tuple[str, ...] = ("claim",)
-    prompts: tuple[str, ...] = ("default",)
+    signals: tuple[str, ...] = (ANSWER,)
     options: Options = field(default_factory=Options)
     gpus: float = 0
 
@@ -193,13 +193,11 @@ class Ask:
         return not self.asker.startswith(RECORDED_KIND)
 
     def settings(self) -> dict[str, Any]:
-        """Asker, its revision, views, forms and prompts."""
+        """Asker, its revision and the signals."""
         return {
             "asker": self.asker,
             "revision": self.revision,
-            "views": list(self.views),
-            "forms": list(self.forms),
-            "prompts": list(self.prompts),
+            "signals": sorted(self.signals),
             **(self.options.settings() if self.loads_model else {}),
         }
 
@@ -208,14 +206,7 @@ class Ask:
         backend: Asker = loaded(self, lambda: open_asker(self.asker, self.options))
         claims = detach(batch, "claims", Claims)
         pixels, batch = pixels_of(batch, needed=backend.needs_pixels)
-        answers = backend.ask(
-            pixels,
-            claims,
-            views=self.views,
-            forms=self.forms,
-            prompts=self.prompts,
-            grounding=grounding_of(batch, claims),
-        )
+        answers = ask_for(self.signals, backend, pixels, claims, grounding_of(batch, claims))
         return attach(batch, self.writes, answers)
 
     def __getstate__(self) -> dict[str, Any]:
