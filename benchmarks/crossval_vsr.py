@@ -17,10 +17,11 @@ import numpy as np
 
 from spatialtrust import metrics
 from spatialtrust.crossvalidation import cross_validate, out_of_fold
-from spatialtrust.evidence import PAPER4, collect, paper4
+from spatialtrust.evidence import collect
 from spatialtrust.features import Features
 from spatialtrust.fitting import SHIPPED_SHARES
 from spatialtrust.io.datasets import read_claims
+from spatialtrust.paper4 import PAPER4, paper4
 from spatialtrust.relations import DIRECTIONAL, FAMILIES, NAMES, RELATIONS
 
 if TYPE_CHECKING:

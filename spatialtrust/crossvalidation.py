@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from spatialtrust.features import Features
     from spatialtrust.fitting import Shares
 
-    Scores = NDArray[np.float32]
+    Column = NDArray[np.float32]
 
 
 def out_of_fold(
-    score: Callable[[NDArray[np.int64], NDArray[np.int64]], Scores],
+    score: Callable[[NDArray[np.int64], NDArray[np.int64]], Column],
     groups: NDArray[Any],
     folds: int = 5,
     seed: int = 0,
-) -> Scores:
-    """(N,) scores of each row by something that was fitted on the other folds.
+) -> Column:
+    """(N, ...) scores of each row by something that was fitted on the other folds.
 
     Parameters
     ----------
-    score: from positions to fit on and positions to score to the scores of the latter.
+    score: from positions to fit on and positions to score to the scores of the latter, (rows, ...).
     groups: (N,) image of each row; an image is in one fold.
 
     >>> out_of_fold(lambda fit, rows: np.full(len(rows), len(fit), np.float32), np.arange(4), 2)
@@ -37,10 +37,10 @@ def out_of_fold(
     """
     code = np.unique(groups, return_inverse=True)[1]
     fold = (np.random.default_rng(seed).permutation(code.max() + 1) % folds)[code]
-    result = np.empty(len(code), dtype=np.float32)
-    for number in range(folds):
-        rows = np.flatnonzero(fold == number)
-        result[rows] = score(np.flatnonzero(fold != number), rows)
+    order = [np.flatnonzero(fold == number) for number in range(folds)]
+    scores = [score(np.flatnonzero(fold != number), rows) for number, rows in enumerate(order)]
+    result = np.empty((len(code), *scores[0].shape[1:]), dtype=np.float32)
+    result[np.concatenate(order)] = np.concatenate(scores)
     return result
 
 
@@ -52,13 +52,13 @@ def cross_validate(
     shares: Shares | None = None,
     folds: int = 5,
     seed: int = 0,
-) -> Scores:
+) -> Column:
     """(N,) ``p_true`` of each claim by a model fitted from nothing on the other folds' images.
 
     Everything is fitted inside the folds: regressions, trees, when to stop, calibrator.
     """
 
-    def score(fitting: NDArray[np.int64], rows: NDArray[np.int64]) -> Scores:
+    def score(fitting: NDArray[np.int64], rows: NDArray[np.int64]) -> Column:
         model = TrustModel.fit(
             features.select(fitting),
             label[fitting],

@@ -175,12 +175,8 @@ def _measure(
     found: dict[str, Any] = {"rows": int(known.sum()), "unknown": int((~known).sum())}
     if found["rows"] < MIN_ROWS:
         return found
-    accuracy = float(is_correct.mean())
-    estimate = partial(
-        _estimate, confidence=confidence, is_correct=is_correct, groups=groups,
-        resamples=resamples, seed=seed,
-    )  # fmt: skip
-    found["accuracy"] = estimate(partial(metrics.accuracy_at_coverage, coverage=1.0))
+    estimate = Estimator(confidence, is_correct, groups, resamples, seed)
+    found["accuracy"] = estimate.accuracy()
     for name, metric in (("auroc", metrics.auroc), ("aurc", metrics.aurc), ("ece", metrics.ece)):
         found[name] = estimate(metric)
     if curves:
@@ -189,31 +185,57 @@ def _measure(
         found["fpr_at_95_tpr"] = estimate(metrics.fpr_at_tpr)
         found["ece_floor"] = metrics.ece_floor(confidence)
         found["brier"] = estimate(metrics.brier)
-        found["coverage_at_accuracy"] = {
+        found["coverage_at_accuracy"] = estimate.coverages()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """Metrics of one score with their intervals by image.
+
+    Attributes
+    ----------
+    confidence: (N,) surer is higher.
+    is_correct: (N,).
+    groups: (N,) image of each row.
+    resamples: of the bootstrap; 0: values without intervals.
+    seed: of the bootstrap.
+    """
+
+    confidence: NDArray[np.float64]
+    is_correct: NDArray[np.bool_]
+    groups: NDArray[Any]
+    resamples: int
+    seed: int
+
+    def __call__(self, metric: Callable[..., float]) -> dict[str, float]:
+        """``value`` and, with resamples, ``low`` and ``high`` of the 95 % interval."""
+        if not self.resamples:
+            return {"value": metric(self.confidence, self.is_correct)}
+        found = metrics.bootstrap(
+            metric,
+            self.confidence,
+            self.is_correct,
+            groups=self.groups,
+            n=self.resamples,
+            seed=self.seed,
+        )
+        return {"value": found.value, "low": found.low, "high": found.high}
+
+    def accuracy(self) -> dict[str, float]:
+        """Of all rows."""
+        return self(partial(metrics.accuracy_at_coverage, coverage=1.0))
+
+    def coverages(self) -> dict[str, dict[str, float]]:
+        """Coverage at each of ``TARGETS`` with the most that accepting alone can cover."""
+        accuracy = float(self.is_correct.mean())
+        return {
             f"{target:g}": {
-                **estimate(partial(metrics.coverage_at_accuracy, accuracy=target)),
+                **self(partial(metrics.coverage_at_accuracy, accuracy=target)),
                 "ceiling": metrics.coverage_ceiling(accuracy, target),
             }
             for target in TARGETS
         }
-    return found
-
-
-def _estimate(
-    metric: Callable[..., float],
-    *,
-    confidence: NDArray[np.float64],
-    is_correct: NDArray[np.bool_],
-    groups: NDArray[np.int64],
-    resamples: int,
-    seed: int,
-) -> dict[str, float]:
-    if not resamples:
-        return {"value": metric(confidence, is_correct)}
-    interval = metrics.bootstrap(
-        metric, confidence, is_correct, groups=groups, n=resamples, seed=seed
-    )
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
 def _emitted(columns: _Columns, resamples: int, seed: int) -> dict[str, Any]:
@@ -222,14 +244,8 @@ def _emitted(columns: _Columns, resamples: int, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {"rows": int(out.sum()), "coverage": float(out.mean())}
     if out.any():
         right = (columns.emitted[out] == 1) == columns.label[out]
-        found["accuracy"] = _estimate(
-            partial(metrics.accuracy_at_coverage, coverage=1.0),
-            confidence=np.ones(right.size),
-            is_correct=right,
-            groups=columns.image[out],
-            resamples=resamples,
-            seed=seed,
-        )
+        estimate = Estimator(np.ones(right.size), right, columns.image[out], resamples, seed)
+        found["accuracy"] = estimate.accuracy()
     return found
 
 
@@ -273,19 +289,19 @@ def render(found: dict[str, Any]) -> str:
             "ece",
             "brier",
         ):
-            lines.append(f"  {name:<15}{_interval(block[name])}")
+            lines.append(f"  {name:<15}{interval(block[name])}")
         lines.append(f"  {'ece floor':<15}{block['ece_floor']:.3f} if perfectly calibrated")
         for target, coverage in block["coverage_at_accuracy"].items():
             ceiling = f"ceiling {coverage['ceiling']:.3f}"
-            lines.append(f"  coverage at {float(target):<4.0%}{_interval(coverage)}  {ceiling}")
+            lines.append(f"  coverage at {float(target):<4.0%}{interval(coverage)}  {ceiling}")
     emitted = found["emitted"]
-    accuracy = _interval(emitted["accuracy"]) if "accuracy" in emitted else "-"
+    accuracy = interval(emitted["accuracy"]) if "accuracy" in emitted else "-"
     lines += ["", f"emitted: {emitted['rows']} claims, coverage {emitted['coverage']:.3f}, "
               f"accuracy {accuracy}", "", f"{'relations':<24}{'rows':>6}  AUROC / ECE"]  # fmt: skip
     for name, block in found["by_relation"].items():
         figures = "too few"
         if "auroc" in block:
-            figures = f"{_interval(block['auroc'])}  /  {_interval(block['ece'])}"
+            figures = f"{interval(block['auroc'])}  /  {interval(block['ece'])}"
         lines.append(f"{name:<24}{block['rows']:>6}  {figures}")
     lines += ["", "confidence      claims  mean confidence  accuracy"]
     for row in found["reliability"]:
@@ -297,7 +313,8 @@ def render(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _interval(estimate: dict[str, float]) -> str:
+def interval(estimate: dict[str, float]) -> str:
+    """An estimate as text: value, and its interval where it has one."""
     if "low" not in estimate:
         return f"{estimate['value']:.3f}"
     return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"

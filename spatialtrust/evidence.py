@@ -13,7 +13,7 @@ What the columns are: :mod:`spatialtrust.features`.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from spatialtrust.signals import Heard
     from spatialtrust.tables import Answers, Claims, Evidence
-
-PAPER4: Final = ("alignment", "separation", "detection_quality", "vlm_confidence")
-"""The base method's signals (arXiv 2601.11644), relative to what is asserted: :func:`paper4`."""
 
 
 def gather(claims: Claims, grounding: Grounding, answers: Answers | None = None) -> Evidence:
@@ -104,32 +101,6 @@ class Inputs:
             answer=self.heard.answer[rows],
             reasons=features.reasons | self.heard.reasons[rows],
         )
-
-
-def paper4(features: Features, asserted: NDArray[np.int8]) -> NDArray[np.float32]:
-    """The base method's four signals, (N, 4), relative to what is asserted.
-
-    Alignment (negated for an asserted no, NaN without an axis), separation, detection quality, and
-    the VLM's confidence in its own answer.
-
-    Parameters
-    ----------
-    asserted: (N,) 1: yes, 0: no, -1: nothing, which makes alignment and confidence NaN.
-
-    Source: arXiv 2601.11644; the formulas are this package's choice.
-    """
-    sign = np.array([-1, 1, np.nan], dtype=np.float32)[asserted]
-    p_yes = features.column("p_yes")
-    confidence = np.where(asserted == 1, p_yes, np.where(asserted == 0, 1 - p_yes, np.nan))
-    return np.stack(
-        [
-            features.column("alignment") * sign,
-            features.column("separation"),
-            features.column("detection_quality"),
-            confidence.astype(np.float32),
-        ],
-        axis=1,
-    )
 
 
 def _places(column: pa.ChunkedArray, among: pa.Array) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ import pytest
 
 from spatialtrust import priors
 from spatialtrust.errors import ColumnError, InputError
-from spatialtrust.evidence import PAPER4, Inputs, collect, gather, paper4
+from spatialtrust.evidence import Inputs, collect, gather
 from spatialtrust.features import BOXES, DETECTOR, FULL, LIVE, THINGS, Features
 from spatialtrust.measuring import contradict
 from spatialtrust.poses import KINDS, READINGS
@@ -129,16 +129,6 @@ def answers(*p_yes: float) -> Answers:
          "prompt_id": "default", "answer": "yes" if p > 0.5 else "no", "p_yes": p}
         for row, p in enumerate(p_yes)
     )  # fmt: skip
-
-
-def test_paper4_is_relative_to_what_is_asserted() -> None:
-    said = claims(*[("cup", "left of", "shelf")] * 3, ("cup", "near", "shelf"))
-    found = collect(said, boxes(4), answers(0.9, 0.2, 0.7, 0.6))
-    four = paper4(found, np.array([1, 0, -1, 1], dtype=np.int8))
-    assert four.shape == (4, len(PAPER4))
-    assert four[:, 0] == pytest.approx([2.5, -2.5, np.nan, np.nan], nan_ok=True, rel=1e-5)
-    assert (four[:, 1] == found.column("separation")).all()
-    assert four[:, 3] == pytest.approx([0.9, 0.8, np.nan, 0.6], nan_ok=True)
 
 
 def test_without_a_vlm_its_columns_are_nan_and_with_one_they_are_its_signals() -> None:

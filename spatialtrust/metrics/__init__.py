@@ -12,6 +12,7 @@ from spatialtrust.metrics.selective import (
     coverage_ceiling,
     eaurc,
     fpr_at_tpr,
+    precision_at_recall,
     risk_coverage_curve,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "ece",
     "ece_floor",
     "fpr_at_tpr",
+    "precision_at_recall",
     "reliability",
     "risk_coverage_curve",
 ]

@@ -238,6 +238,38 @@ def accuracy_at_coverage(confidence: ArrayLike, is_correct: ArrayLike, coverage:
     return evaluate(_accuracy_at_coverage, rank(confidence, is_correct), coverage)
 
 
+def _precision_at_recall(ranking: Ranking, recall: float) -> FloatArray:
+    reached = ratio(ranking.right, ranking.right[..., -1:]) >= recall
+    first = reached.argmax(axis=-1)[..., None]
+    right, accepted = (
+        np.take_along_axis(counts, first, axis=-1)[..., 0]
+        for counts in (ranking.right, ranking.accepted)
+    )
+    return np.where(ranking.right[..., -1] == 0, np.nan, ratio(right, accepted))
+
+
+@computed_by(_precision_at_recall)
+def precision_at_recall(confidence: ArrayLike, is_correct: ArrayLike, recall: float) -> float:
+    """Share of right rows among those accepted, where ``recall`` of all right rows are.
+
+    The strictest threshold that accepts at least that share of the right rows; tied rows are
+    accepted together. Of a scene graph whose candidate edges are the rows this is the precision of
+    what is kept. NaN without a right row.
+
+    Raises
+    ------
+    InputError
+        ``recall`` outside (0, 1].
+
+    Source: arXiv 2601.11644 reports scene graphs at a recall of 0.682.
+
+    >>> precision_at_recall([0.9, 0.8, 0.7, 0.6], [True, True, False, True], recall=1.0)
+    0.75
+    """
+    check_share("recall", recall)
+    return evaluate(_precision_at_recall, rank(confidence, is_correct), recall)
+
+
 def risk_coverage_curve(confidence: ArrayLike, is_correct: ArrayLike) -> RiskCoverageCurve:
     """Risk and coverage at every distinct threshold, from the strictest to the loosest.
 

@@ -19,6 +19,7 @@ from spatialtrust.metrics import (
     eaurc,
     ece,
     fpr_at_tpr,
+    precision_at_recall,
 )
 
 METRICS = [
@@ -30,6 +31,7 @@ METRICS = [
     partial(fpr_at_tpr, positive="error"),
     partial(coverage_at_accuracy, accuracy=0.8),
     partial(accuracy_at_coverage, coverage=0.6),
+    partial(precision_at_recall, recall=0.7),
     ece,
     partial(ece, bins=5),
     brier,

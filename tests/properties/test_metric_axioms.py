@@ -20,6 +20,7 @@ from spatialtrust.metrics import (
     eaurc,
     ece,
     fpr_at_tpr,
+    precision_at_recall,
     risk_coverage_curve,
 )
 
@@ -32,6 +33,7 @@ RANKING = [
     partial(fpr_at_tpr, positive="error"),
     partial(coverage_at_accuracy, accuracy=0.7),
     partial(accuracy_at_coverage, coverage=0.4),
+    partial(precision_at_recall, recall=0.6),
 ]
 METRICS = [*RANKING, ece, brier]
 
