@@ -35,7 +35,10 @@ demo: $(STAMP)
 	@echo "== the same live: tiny models of the real architectures look at rendered scenes"
 	$(BIN)/spatialtrust graph data/tabletop --vocabulary data/tabletop/objects.txt \
 		--detector tabletop:grounding-dino --asker tabletop:blip2 --out out/demo/live
-	@echo "== done: pictures in out/demo/*/overlays, graphs in out/demo/*/graphs"
+	@echo "== fresh scenes with known truth: how far can each asker be trusted, and by what?"
+	$(BIN)/spatialtrust demo --out out/demo/tabletop > out/demo/demo.json
+	@echo "== done: graphs in out/demo/*/graphs and out/demo/tabletop/*/graphs, pictures beside them"
+	@echo "   in overlays; coverage curves in out/demo/tabletop/curves.png"
 
 test: $(STAMP)
 	$(PYTEST) -m "not slow" -n 2 --dist loadfile

@@ -8,10 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
+from spatialtrust.backends.install import interpreter
 from spatialtrust.errors import BackendError, InputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 TABLETOP: Final = Path(__file__).parent / "tabletop" / "checkpoints"
 """The embedded bundle: one folder per architecture, opened by the code that opens the big ones."""
@@ -57,6 +63,15 @@ KNOWN: Final = (
         172,
         "Apache-2.0",
     ),
+    Known(
+        "groundingdino-py:GroundingDINO_SwinT_OGC.py,groundingdino_swint_ogc.pth",
+        "detector",
+        172,
+        "Apache-2.0",
+    ),
+    Known("lavis:blip2_opt/pretrain_opt2.7b", "asker", 3745, "BSD-3-Clause; OPT: Meta's"),
+    Known("lavis:blip2_t5/pretrain_flant5xl", "asker", 3942, "BSD-3-Clause; Flan-T5: Apache-2.0"),
+    Known("lavis:blip2_image_text_matching/pretrain", "asker", 1172, "BSD-3-Clause"),
 )
 """Models that these backends were written for; any of the same architecture works."""
 
@@ -70,21 +85,45 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 def _row(known: Known) -> dict[str, Any]:
-    folder = local_folder(known.reference)
     megabytes = None if known.parameters is None else 4.0 * known.parameters
+    elsewhere = _ELSEWHERE.get(known.reference.partition(":")[0])
+    folder = None if elsewhere else local_folder(known.reference)
     if folder is not None:
         megabytes = round(sum(path.stat().st_size for path in _files(folder)) / 1e6, 1)
     place = f"models/{Path(known.reference).name}"
     fetchable = f"not here: spatialtrust backends fetch {known.reference} --to {place}"
     missing = "not in this installation" if known.parameters is None else fetchable
+    status = elsewhere() if elsewhere else missing if folder is None else f"here: {folder}"
     return {
         "reference": known.reference,
         "role": known.role,
         "parameters_millions": known.parameters,
         "megabytes": megabytes,
         "licence": known.licence,
-        "status": missing if folder is None else f"here: {folder}",
+        "status": status,
     }
+
+
+def _lavis() -> str:
+    """Whether LAVIS can run; it fetches its own checkpoints."""
+    try:
+        python = interpreter("lavis")
+    except BackendError:
+        return "not installed: spatialtrust backends install lavis"
+    return f"installed: {python}; LAVIS fetches the checkpoint at first use"
+
+
+def _original_detector() -> str:
+    """Whether the original GroundingDINO package can run; its files are named in the reference."""
+    if find_spec("groundingdino") is None:
+        return 'not installed: pip install -c constraints.txt "spatialtrust[groundingdino]"'
+    return "installed: give the paths of its configuration and checkpoint"
+
+
+_ELSEWHERE: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
+    {"lavis": _lavis, "groundingdino-py": _original_detector}
+)
+"""Kinds whose package, not a folder here, decides whether they can run."""
 
 
 def local_folder(reference: str) -> Path | None:

@@ -7,6 +7,7 @@ Files come from a folder or from the local cache of the hub, never from the netw
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from spatialtrust.backends.bundles import cached_snapshot, revision_of
 from spatialtrust.errors import BackendError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import torch
@@ -154,14 +155,30 @@ def load_image_processor(checkpoint: Checkpoint) -> Any:
 def _load(checkpoint: Checkpoint, class_name: str, **how: Any) -> Any:
     maker = getattr(import_transformers(), class_name)
     try:
-        return maker.from_pretrained(
-            checkpoint.folder, local_files_only=True, trust_remote_code=False, **how
-        )
+        with _without_bars():
+            return maker.from_pretrained(
+                checkpoint.folder, local_files_only=True, trust_remote_code=False, **how
+            )
     except Exception as error:  # many libraries read these files, each with errors of its own
         raise BackendError(
             f"{checkpoint.folder}: {class_name} cannot be read: {error}; "
             "fetch the model again (spatialtrust backends fetch)"
         ) from error
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """The library's own bars would be drawn across ours."""
+    from transformers.utils import logging as told
+
+    logging: Any = told
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def preprocess(

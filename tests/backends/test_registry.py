@@ -170,6 +170,16 @@ def test_the_catalogue_lists_licence_size_and_status(checkpoint, tmp_path, monke
     assert rows["tabletop:clip"]["status"] == f"here: {tmp_path / 'clip'}"
     assert 0.1 < rows["tabletop:clip"]["megabytes"] < 1
     assert rows["tabletop:blip2"]["status"] == "not in this installation"
+    monkeypatch.setenv("SPATIALTRUST_LAVIS_PYTHON", sys.executable)
+    lavis = "lavis:blip2_opt/pretrain_opt2.7b"
+    found = {row["reference"]: row["status"] for row in bundles.catalogue()}
+    assert found[lavis].startswith(f"installed: {sys.executable}")
+    monkeypatch.delenv("SPATIALTRUST_LAVIS_PYTHON")
+    monkeypatch.setenv("SPATIALTRUST_HOME", str(tmp_path / "nothing"))
+    found = {row["reference"]: row["status"] for row in bundles.catalogue()}
+    assert found[lavis] == "not installed: spatialtrust backends install lavis"
+    (original,) = (status for name, status in found.items() if name.startswith("groundingdino-py"))
+    assert "installed: " in original
     big = rows["blip2:Salesforce/blip2-opt-2.7b"]
     assert big["megabytes"] == 4 * big["parameters_millions"]
 

@@ -15,9 +15,9 @@ pytest.importorskip("transformers", reason="needs the extra hf")
 
 import torch
 
+from spatialtrust.backends.tabletop.claims import draw_claims
 from spatialtrust.backends.tabletop.scene import COLOURS, PHRASES, SHAPES
 from spatialtrust.backends.tabletop.training import askers, detector, vocabulary
-from spatialtrust.backends.tabletop.training.claims import draw_claims
 from spatialtrust.backends.tabletop.training.loop import train
 from spatialtrust.backends.tabletop.training.manifest import NAME, hashes
 from spatialtrust.backends.tabletop.training.pool import TRAINING_SEEDS, draw_pool

@@ -67,7 +67,7 @@ def write_dataset(
             for place in range(seed, seed + n):
                 scene = sample_scene(place, difficulty, size, twins=twins)
                 name = f"{difficulty}-{place:08d}.png"
-                _write_picture(scene, folder / name)
+                write_picture(scene, folder / name)
                 for row in claim_rows(scene, name):
                     file.write(json.dumps(row) + "\n")
     except OSError as error:
@@ -94,7 +94,13 @@ def claim_rows(scene: Scene, image: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _write_picture(scene: Scene, path: Path) -> None:
+def write_picture(scene: Scene, path: Path) -> None:
+    """A PNG of a scene.
+
+    Raises
+    ------
+    OSError: it was not written.
+    """
     import cv2
 
     if not cv2.imwrite(str(path), render(scene)[..., ::-1]):

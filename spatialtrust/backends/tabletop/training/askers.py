@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from spatialtrust.backends.tabletop.training.claims import draw_claims
+from spatialtrust.backends.tabletop.claims import draw_claims
 from spatialtrust.backends.tabletop.training.detector import SIZE, normalise
 from spatialtrust.prompts import alternatives, caption, question
 
 if TYPE_CHECKING:
-    from spatialtrust.backends.tabletop.training.claims import Said
+    from spatialtrust.backends.tabletop.claims import Said
     from spatialtrust.backends.tabletop.training.pool import Pool
 
 MEAN: Final = (0.48145466, 0.4578275, 0.40821073)

@@ -30,7 +30,8 @@ SIZE: Final = 128
 MAX_TEXT: Final = 96
 _MEAN: Final = (0.485, 0.456, 0.406)
 _DEVIATION: Final = (0.229, 0.224, 0.225)
-_MOST_PHRASES: Final = 12
+_MOST_PHRASES: Final = 24
+"""About as many as a prompt of ``MAX_TEXT`` tokens holds."""
 _EMPTY: Final = -3.0
 """Logit of "nothing here" before training."""
 _FUSION: Final = 0.3
@@ -118,7 +119,7 @@ class DetectorLesson:
         prompts, picture, phrase, boxes = [], [], [], []
         for place, row in enumerate(rows.tolist()):
             objects = self.pool.scenes[row].objects
-            prompt = _prompt(generator, {self.places[item.phrase] for item in objects})
+            prompt = self._prompt(generator, {self.places[item.phrase] for item in objects})
             prompts.append(prompt)
             picture += [place] * len(objects)
             phrase += [prompt.index(self.places[item.phrase]) for item in objects]
@@ -137,6 +138,15 @@ class DetectorLesson:
             inputs, phrases, torch.tensor(picture), torch.tensor(phrase), torch.from_numpy(middles)
         )
 
+    def _prompt(self, generator: np.random.Generator, present: set[int]) -> list[int]:
+        """The phrases of a picture and some that are not on it, shuffled, as many as fit."""
+        absent = [place for place in range(len(PHRASES)) if place not in present]
+        more = generator.integers(1, _MOST_PHRASES + 1 - len(present))
+        chosen = [*sorted(present), *generator.choice(absent, more, replace=False)]
+        ends = 2 + np.cumsum([len(self.tokens[place]) + 1 for place in chosen])
+        fitting = chosen[: int(np.searchsorted(ends, MAX_TEXT, side="right"))]
+        return [int(place) for place in generator.permutation(fitting)]
+
     def _spell(self, prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         lengths = [2 + sum(len(self.tokens[p]) + 1 for p in prompt) for prompt in prompts]
         ids = np.zeros((len(prompts), max(lengths)), dtype=np.int64)
@@ -153,14 +163,6 @@ class DetectorLesson:
                 at += 1
             ids[row, at] = self.end
         return torch.from_numpy(ids), torch.from_numpy(phrases)
-
-
-def _prompt(generator: np.random.Generator, present: set[int]) -> list[int]:
-    """The phrases of a picture and some that are not on it, shuffled."""
-    absent = [place for place in range(len(PHRASES)) if place not in present]
-    more = generator.integers(1, _MOST_PHRASES + 1 - len(present))
-    chosen = [*sorted(present), *generator.choice(absent, more, replace=False)]
-    return [int(place) for place in generator.permutation(chosen)]
 
 
 def normalise(

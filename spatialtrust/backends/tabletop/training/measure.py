@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_ABSENT: Final = 4
 _CLAIMS: Final = 200
 """Of one relation and label, at most, per difficulty."""
 _LOWEST: Final = 0.01
@@ -30,10 +29,10 @@ _LOWEST: Final = 0.01
 def detector_figures(folder: Path, scenes: int, first_seed: int) -> dict[str, Any]:
     """Figures of a GroundingDINO checkpoint per difficulty.
 
-    Every scene is asked for all phrases on it and for four that are not. Figures are shares of the
-    phrases that name exactly one object: ``found`` has a best box with IoU >= 0.5 and a score of at
-    least the package's default threshold, ``found_at_any_score`` needs no score. ``absent_silent``
-    is the share of phrases not on the picture that get no box at that threshold.
+    Every scene is asked for all phrases of the world. Figures are shares of the phrases that name
+    exactly one object: ``found`` has a best box with IoU >= 0.5 and a score of at least the
+    package's default threshold, ``found_at_any_score`` needs no score. ``absent_silent`` is the
+    share of phrases not on the picture that get no box at that threshold.
     """
     return {
         difficulty: _detector_figures(
@@ -45,12 +44,11 @@ def detector_figures(folder: Path, scenes: int, first_seed: int) -> dict[str, An
 
 def _detector_figures(folder: Path, scenes: list[Scene]) -> dict[str, float | int]:
     images = {f"{place:06d}": render(scene) for place, scene in enumerate(scenes)}
-    wanted, boxes = {}, {}
+    boxes: dict[tuple[str, str], NDArray[np.float64]] = {}
+    absent: list[tuple[str, str]] = []
     for image_id, scene in zip(images, scenes, strict=True):
-        here = dict.fromkeys(item.phrase for item in scene.objects)
-        others = [phrase for phrase in PHRASES if phrase not in here]
-        absent = np.random.default_rng((scene.seed, _ABSENT)).choice(others, _ABSENT, replace=False)
-        wanted[image_id] = [*here, *absent.tolist()]
+        here = {item.phrase for item in scene.objects}
+        absent += [(image_id, phrase) for phrase in PHRASES if phrase not in here]
         for index, item in enumerate(scene.objects):
             if not scene.ambiguous(index):
                 boxes[image_id, item.phrase] = np.array(item.box, dtype=np.float64)
@@ -58,7 +56,7 @@ def _detector_figures(folder: Path, scenes: list[Scene]) -> dict[str, float | in
         f"grounding-dino:{folder}", Options(device="cpu", score_threshold=_LOWEST, top_k=1)
     )
     found: dict[tuple[str, str], tuple[NDArray[np.float64], float]] = {}
-    for row in detector.detect(images, wanted).data.to_pylist():
+    for row in detector.detect(images, dict.fromkeys(images, PHRASES)).data.to_pylist():
         if row["score"] is not None and np.isfinite(row["score"]):
             corners = np.array([row["x1"], row["y1"], row["x2"], row["y2"]])
             found[row["image_id"], row["phrase"]] = (corners, row["score"])
@@ -68,11 +66,7 @@ def _detector_figures(folder: Path, scenes: list[Scene]) -> dict[str, float | in
         corners, score = found.get(key, (np.full(4, np.nan), 0.0))
         hits.append(_overlap(corners, box) >= 0.5)
         scores.append(score)
-    absent_scores = [
-        found[image_id, phrase][1] if (image_id, phrase) in found else 0.0
-        for image_id, asked in wanted.items()
-        for phrase in asked[-_ABSENT:]
-    ]
+    absent_scores = [found[key][1] if key in found else 0.0 for key in absent]
     hit = np.array(hits)
     return {
         "phrases": len(hits),

@@ -65,7 +65,7 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "grounding-dino": Recipe(
             vocabulary.bert, detector.build, detector.DetectorLesson, _detector_processor,
-            pictures=16, steps=2500, rate=1e-3,
+            pictures=16, steps=4000, rate=1e-3,
         ),
         "blip2": Recipe(
             vocabulary.opt, askers.build_blip2, askers.Blip2Lesson, _blip2_processor,
