@@ -32,15 +32,15 @@ STAGES = ("detect", "claims", "ask", "gather")
 def figures(exam: Exam, folds: int) -> dict[str, float]:
     """AUROC and calibration of P(the claim is true), each scene judged by models without it."""
     p_true = cross_validate(exam.features, exam.label, exam.image, folds=folds)
-    known = np.isfinite(p_true)
+    true = exam.label == 1
     return {
         "claims": len(exam),
         "scenes": int(np.unique(exam.image).size),
-        "without_both_boxes": int((~known).sum()),
+        "without_both_boxes": int((~exam.features.seen).sum()),
         "vlm_accuracy": float((exam.features.answer == exam.label).mean()),
-        "auroc": metrics.auroc(p_true[known], exam.label[known] == 1),
-        "ece": metrics.ece(p_true[known], exam.label[known] == 1),
-        "ece_floor": metrics.ece_floor(p_true[known]),
+        "auroc": metrics.auroc(p_true, true),
+        "ece": metrics.ece(p_true, true),
+        "ece_floor": metrics.ece_floor(p_true),
     }
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scenes", type=int, default=800)
+    parser.add_argument("--scenes", type=int, default=480)
     parser.add_argument("--work", type=Path, default=Path("out/fit_tabletop"), help="resumes here")
     parser.add_argument("--out", type=Path, default=Path("spatialtrust/models"))
     parser.add_argument("--folds", type=int, default=5)

@@ -115,7 +115,8 @@ def ways(
 
     Parameters
     ----------
-    p_true, p_boxes: (N,) of a trust model that saw none of these images.
+    p_true, p_boxes: (N,) of a trust model that saw none of these images. Where a box is missing
+        nothing can be corrected, and ``p_true`` ranks the VLM's answer by what is known of it.
     four: (N,) P(the VLM is right) of a :class:`~spatialtrust.paper4.Paper4`, likewise.
     """
     said = exam.features.answer
@@ -128,7 +129,7 @@ def ways(
         "geometry alone": Way(said, np.nan_to_num(alignment)),
         "paper4": Way(said, four),
         "full": Way(said, np.where(said == 1, p_true, 1 - p_true)),
-        "full, may correct": _itself(p_true),
+        "full, may correct": _itself(np.where(np.isfinite(p_boxes), p_true, np.nan)),
         "verifier alone": _itself(p_boxes),
     }
 

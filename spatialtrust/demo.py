@@ -20,7 +20,8 @@ from spatialtrust.backends.tabletop.dataset import write_picture
 from spatialtrust.comparison import Exam, Way, compare, ways
 from spatialtrust.config import SHIPPED_FOR, RunConfig
 from spatialtrust.decision import decide
-from spatialtrust.fusion import TrustModel
+from spatialtrust.errors import FileError
+from spatialtrust.fusion import Fused, TrustModel
 from spatialtrust.io.parquet import write_text
 from spatialtrust.io.runs import RunFolder
 from spatialtrust.jobs import STAGES, execute, prepare
@@ -45,7 +46,7 @@ CLAIMS: Final = 2
 """True and as many false ones of each relation, at most, of a scene."""
 
 _CLAIMS_STREAM: Final = 11
-ACCURACY: Final = 0.9
+ACCURACY: Final = 0.95
 DELTA: Final = 0.1
 
 
@@ -60,7 +61,8 @@ def demo(
 
     Parameters
     ----------
-    out: gets ``scenes/``, a run folder per asker and ``demo.json``; what is there is resumed.
+    out: gets ``scenes/``, a run folder per asker and ``demo.json``; what is there of the same
+        scenes is kept.
     scenes: how many, of all difficulties in turn.
     resamples: of the bootstrap by image.
     progress: called with the asker and the number of images that are done.
@@ -81,7 +83,7 @@ def demo(
         compared = ways(exam, fused.p_true, fused.p_boxes, four)
         found[asker] = {
             **compare(exam, compared, resamples=resamples),
-            "certified": _certified(model, exam, fused.p_true),
+            "certified": _certified(model, exam, fused),
             "curves": {name: _curve(exam, way) for name, way in compared.items()},
         }
     write_text(json.dumps(found, indent=1) + "\n", out / "demo.json")
@@ -126,10 +128,18 @@ def claims_about(scenes: Mapping[str, Scene]) -> Claims:
 
 
 def write_pictures(scenes: Mapping[str, Scene], folder: Path) -> None:
-    """A PNG of every scene."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for image_id, scene in scenes.items():
-        write_picture(scene, folder / image_id)
+    """A PNG of every scene.
+
+    Raises
+    ------
+    FileError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for image_id, scene in scenes.items():
+            write_picture(scene, folder / image_id)
+    except OSError as error:
+        raise FileError(folder, f"cannot be written ({error})", "give another folder") from error
 
 
 def examine(
@@ -158,7 +168,7 @@ def examine(
     pictures = [out / "scenes" / name for name in scenes]
     job = prepare(config, folder, pictures, claims_about(scenes))
     report = None if progress is None else lambda count: progress(asker, count)
-    execute(job, stages, progress=report)
+    execute(job, stages, progress=report, remake=True)
     return exam_of(folder)
 
 
@@ -172,9 +182,10 @@ def exam_of(folder: Path) -> Exam:
         )
 
 
-def _certified(model: TrustModel, exam: Exam, p_true: np.ndarray) -> dict[str, Any]:
+def _certified(model: TrustModel, exam: Exam, fused: Fused) -> dict[str, Any]:
     """What a certified threshold emits here, and how much of it is right."""
     rule = model.rule(accuracy=ACCURACY, delta=DELTA)
+    p_true = np.where(np.isfinite(fused.p_boxes), fused.p_true, np.nan)
     emitted = decide(p_true, exam.features.answer, rule).emitted
     out = emitted >= 0
     right = (emitted == exam.label)[out]

@@ -38,6 +38,10 @@ BASIS: Final = Basis(
 )  # fmt: skip
 """How geometry enters the regressions; chosen by cross-validation on VSR statements."""
 
+MOST_REGRESSED: Final = 8000
+"""Rows that the regressions are fitted on, whole images drawn at random: they take rows^2 memory
+and rows^3 time, and a smooth model has learnt what it can by then. The trees read all rows."""
+
 _CONTRADICTED: Final = 0.3
 """Share of the true left/right claims whose opposite is learnt as false. Labelled statements hardly
 ever have their boxes far on the wrong side; without these the model would not know that side."""
@@ -192,9 +196,13 @@ def _require_both(part: str, rows: _Data) -> None:
 
 
 def _regressions(data: _Data, parts: Parts, seed: int) -> tuple[MultilevelLogistic, _Data, _Data]:
-    """Regressions on all rows that will not certify; the rows with margins; opposites to learn."""
+    """Regressions on rows that will not certify; the rows with margins; opposites to learn.
+
+    All such rows, up to ``MOST_REGRESSED``. Whatever was regressed on gets the margin of
+    regressions without it.
+    """
     fitting = np.concatenate([parts.booster, parts.stopping, parts.calibrator])
-    fitting = fitting[data.features.seen[fitting]]
+    fitting = _some_images(fitting[data.features.seen[fitting]], data.groups, seed)
     opposites = _contradictions(data.take(parts.booster), seed)
     rows = data.take(fitting).followed_by(opposites)
     fitted = fit_multilevel(
@@ -211,6 +219,17 @@ def _regressions(data: _Data, parts: Parts, seed: int) -> tuple[MultilevelLogist
     margin[fitting] = fitted.left_out[: len(fitting)]
     opposites = opposites._replace(margin=fitted.left_out[len(fitting) :])
     return fitted.model, data._replace(margin=margin), opposites
+
+
+def _some_images(rows: Rows, groups: NDArray[Any], seed: int) -> Rows:
+    """The rows of images drawn at random, up to ``MOST_REGRESSED`` of them; all if they fit."""
+    if len(rows) <= MOST_REGRESSED:
+        return rows
+    code, counts = np.unique(groups[rows], return_inverse=True, return_counts=True)[1:]
+    order = np.random.default_rng(seed).permutation(len(counts))
+    kept = np.zeros(len(counts), dtype=np.bool_)
+    kept[order[np.cumsum(counts[order]) <= MOST_REGRESSED]] = True
+    return rows[kept[code]]
 
 
 def _contradictions(learning: _Data, seed: int) -> _Data:

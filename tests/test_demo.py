@@ -50,7 +50,7 @@ def test_both_askers_get_graphs_pictures_and_every_way_to_trust_them(shown, aske
     assert found[asker]["unanswered"] == 0
     assert ways["full"]["auroc"]["value"] > ways["VLM confidence"]["auroc"]["value"] + 0.2
     assert ways["full"]["auroc"]["low"] < ways["full"]["auroc"]["value"]
-    assert found[asker]["certified"]["promise"].startswith("at most 10.0% wrong")
+    assert found[asker]["certified"]["promise"].startswith("at most 5.0% wrong")
     run = out / asker.replace(":", "-")
     graphs = sorted((run / "graphs").iterdir())
     assert len(graphs) == len(list((run / "overlays").iterdir())) == 8

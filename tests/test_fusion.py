@@ -405,3 +405,23 @@ def test_folds_hold_whole_images_and_every_row_is_scored_once() -> None:
     np.testing.assert_array_equal(found, np.arange(120))
     assert all(not one & other for one, other in calls)
     assert len(calls) == 4
+
+
+def test_regressions_learn_from_whole_images_up_to_a_limit(monkeypatch) -> None:
+    given = []
+
+    def spy(geometry, things, relation, label, groups, **options):
+        given.append(groups)
+        return fit_multilevel(geometry, things, relation, label, groups, **options)
+
+    monkeypatch.setattr(fitting, "fit_multilevel", spy)
+    monkeypatch.setattr(fitting, "MOST_REGRESSED", 600)
+    monkeypatch.setattr(fitting, "_CONTRADICTED", 0.0)
+    features, label, image = world(1600, per_image=4)
+    model = TrustModel.fit(features, label, image, calibrated_on="many")
+    drawn, counts = np.unique(given[0], return_counts=True)
+    assert 580 <= counts.sum() <= 600
+    assert (counts == 4).all(), "whole images"
+    assert len(drawn) < 0.75 * 400
+    fresh, truth, _ = world(800, seed=9)
+    assert auroc(model.predict(fresh).p_true, truth == 1) > 0.6

@@ -102,6 +102,31 @@ def test_recorded_answers_decide_who_says_an_edge(tmp_path) -> None:
     assert found["rows"]["answers"] == len(claims)
     with pytest.raises(InputError, match="has a VLM's answers"):
         run(tmp_path / "run", images, boxes)
+    with pytest.raises(InputError, match="its answers were made of claims that were other ones"):
+        again(tmp_path / "run", boxes, "claims", "ask", asker=asker, relations=("above",))
+
+
+@pytest.mark.parametrize(
+    ("asker", "model", "says"),
+    [
+        ("tabletop:blip2", "vsr-boxes", "carry no weight yet"),
+        ("tabletop:blip2", "tabletop-clip", "fitted with answers of tabletop:clip"),
+        ("clip:mine", "tabletop-clip", "are not calibrated"),
+        ("tabletop", "tabletop-blip2", ""),
+        ("tabletop:clip", "auto", ""),
+        ("none", "auto", ""),
+        ("recorded:answers.parquet", "tabletop-clip", ""),
+    ],
+)
+def test_a_model_that_does_not_know_the_asker_says_so(
+    tmp_path, caplog, asker: str, model: str, says: str
+) -> None:
+    images, boxes = copies(tmp_path / "photos", 1)
+    job = prepare(settings(boxes, asker=asker, model=model), tmp_path / "run", [images])
+    (fuse,) = stages_of(job, ["fuse"])
+    assert fuse.settings()["model"] == job.config.trust_model
+    assert says in caplog.text
+    assert bool(says) == bool(caplog.text)
 
 
 def test_the_users_claims_are_judged_and_those_of_unknown_images_are_said(tmp_path) -> None:

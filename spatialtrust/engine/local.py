@@ -240,10 +240,14 @@ def _drop_stale(folder: RunFolder, planned: Mapping[str, Any], *, remake: bool) 
     for name in stale:
         recorded = folder.manifest["tables"][name]
         if recorded["costly"] and not remake and folder.parts(name):
-            now = planned.get(name, {}).get("made_with", "from other tables")
+            now = planned.get(name, recorded)["made_with"]
+            behind = " and ".join(b for b in recorded["from"] if b in stale)
+            why = f"of {behind} that were other ones then"
+            if now != recorded["made_with"]:
+                why = f"with {json.dumps(recorded['made_with'])}, you ask for {json.dumps(now)}"
             raise InputError(
-                f"{folder.path}: its {name} were made with {json.dumps(recorded['made_with'])}, "
-                f"you ask for {json.dumps(now)}; give another --out, or --remake to make them again"
+                f"{folder.path}: its {name} were made {why}; give another --out, or --remake to "
+                "make them again"
             )
     for name in stale:
         folder.drop(name)

@@ -18,7 +18,7 @@ from spatialtrust.metrics.ranking import before, check_share, computed_by, evalu
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from spatialtrust.metrics.ranking import FloatArray, IntArray, Ranking
+    from spatialtrust.metrics.ranking import BoolArray, FloatArray, IntArray, Ranking
 
 Positive = Literal["correct", "error"]
 
@@ -208,14 +208,18 @@ def coverage_at_accuracy(confidence: ArrayLike, is_correct: ArrayLike, accuracy:
     return evaluate(_coverage_at_accuracy, rank(confidence, is_correct), accuracy)
 
 
-def _accuracy_at_coverage(ranking: Ranking, coverage: float) -> FloatArray:
-    reached = ratio(ranking.accepted, ranking.accepted[..., -1:]) >= coverage
+def _first_accuracy(ranking: Ranking, reached: BoolArray) -> FloatArray:
+    """Accuracy of what is accepted at the strictest level that ``reached`` something."""
     first = reached.argmax(axis=-1)[..., None]
     right, accepted = (
         np.take_along_axis(counts, first, axis=-1)[..., 0]
         for counts in (ranking.right, ranking.accepted)
     )
     return ratio(right, accepted)
+
+
+def _accuracy_at_coverage(ranking: Ranking, coverage: float) -> FloatArray:
+    return _first_accuracy(ranking, ratio(ranking.accepted, ranking.accepted[..., -1:]) >= coverage)
 
 
 @computed_by(_accuracy_at_coverage)
@@ -239,13 +243,8 @@ def accuracy_at_coverage(confidence: ArrayLike, is_correct: ArrayLike, coverage:
 
 
 def _precision_at_recall(ranking: Ranking, recall: float) -> FloatArray:
-    reached = ratio(ranking.right, ranking.right[..., -1:]) >= recall
-    first = reached.argmax(axis=-1)[..., None]
-    right, accepted = (
-        np.take_along_axis(counts, first, axis=-1)[..., 0]
-        for counts in (ranking.right, ranking.accepted)
-    )
-    return np.where(ranking.right[..., -1] == 0, np.nan, ratio(right, accepted))
+    precision = _first_accuracy(ranking, ratio(ranking.right, ranking.right[..., -1:]) >= recall)
+    return np.where(ranking.right[..., -1] == 0, np.nan, precision)
 
 
 @computed_by(_precision_at_recall)
