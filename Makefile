@@ -13,6 +13,9 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 # uv does not read pip's setting of a local wheel folder by itself.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
+BENCHMARKS := conventions guarantees metrics scoring scene_graphs packing querying \
+	verification_cost vilu_training classification "vsr_live --dry-run"
+
 .PHONY: setup demo test test-slow check bench docs clean
 setup: $(STAMP)
 
@@ -55,7 +58,12 @@ check: $(STAMP)
 	$(PYTEST) -q --doctest-modules spatialtrust -n 2
 
 bench: $(STAMP)
-	for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	for name in $(BENCHMARKS); do \
+		echo "== python -m benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@echo "== python -m benchmarks.crossval_vsr"
+	@if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then $(BIN)/python -m benchmarks.crossval_vsr \
+		"$$SPATIALTRUST_SHARED_DATA/vsr_boxes/statements.jsonl.gz"; \
+	else echo "left out: it needs labelled statements, see CONTRIBUTING.md"; fi
 
 docs: $(STAMP)
 	$(PYTEST) -q tests/test_docs.py

@@ -1,6 +1,6 @@
 """What the published conventions of AURC, FPR95 and ECE make of the same data.
 
-    python benchmarks/conventions.py        prints the tables of docs/metrics.md
+    python -m benchmarks.conventions        prints the tables of docs/metrics.md
 
 The functions rebuild each code's convention and are held against its own numbers in
 tests/parity/test_metrics_golden.py. They are here to be compared, not to be used.

@@ -1,6 +1,6 @@
 """How well boxes judge VSR statements: cross-validated by image, beside simpler rules.
 
-    python benchmarks/crossval_vsr.py statements.jsonl.gz
+    python -m benchmarks.crossval_vsr statements.jsonl.gz
 
 The file has the columns of `spatialtrust verify`, with `label`. Everything a line is made with
 (regressions, trees, when to stop, calibrator) is fitted inside the folds. `paper4` without a VLM or

@@ -1,6 +1,6 @@
 """Does a certified threshold keep its promise? Simulation in which every risk is known.
 
-    python benchmarks/guarantees.py [--runs 1000]
+    python -m benchmarks.guarantees [--runs 1000]
 
 Each run draws certifying images, certifies, and looks up the true risk of the chosen threshold in
 a population of 100,000 other images. `over` is the share of runs whose true risk exceeds alpha; it

@@ -1,6 +1,6 @@
 """How long a metric takes on a million rows, and an interval by image on 6,458.
 
-    python benchmarks/metrics.py [--rows 1000000]
+    python -m benchmarks.metrics [--rows 1000000]
 
 Beside it scikit-learn, and torch-uncertainty where it is installed (pip install torch-uncertainty
 in an environment of its own: it is left out, saying so, where it is absent). `python

@@ -1,6 +1,6 @@
 """Images and claims a second of `spatialtrust graph --asker none` on recorded boxes, one process.
 
-python benchmarks/scene_graphs.py [--images 1000]
+python -m benchmarks.scene_graphs [--images 1000]
 """
 
 from __future__ import annotations

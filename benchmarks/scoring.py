@@ -1,6 +1,6 @@
 """Claims per second from boxes to decision, against a loop over rows, and where the time goes.
 
-    python benchmarks/scoring.py [--claims 1000000]
+    python -m benchmarks.scoring [--claims 1000000]
 
 The columns path is the one that `verify` takes: evidence, trust model and decision, in pieces that
 stay in cache. Random boxes, phrases and relations. Claims per second are of this machine, the

@@ -76,6 +76,17 @@ def test_the_makefile_has_the_promised_targets(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
+def test_every_benchmark_is_run_by_make_bench() -> None:
+    text = (ROOT / "Makefile").read_text()
+    scripts = [
+        path.stem
+        for path in (ROOT / "benchmarks").glob("*.py")
+        if "__main__" in path.read_text(encoding="utf-8")
+    ]
+    assert len(scripts) > 10
+    assert [name for name in scripts if not re.search(rf"\b{name}\b", text)] == []
+
+
 def test_nothing_in_the_repository_names_an_absolute_path() -> None:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
