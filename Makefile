@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt overrides.txt
 	$(BIN)/python -m pip install --quiet "uv>=0.5"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
 		--overrides overrides.txt xgboost-cpu -e ".[hf,ray,ros,report,dev]"
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
 demo: $(STAMP)

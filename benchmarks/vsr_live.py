@@ -31,10 +31,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import metrics
+from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.comparison import RECALL, compare, render, ways
 from spatialtrust.config import RunConfig
 from spatialtrust.crossvalidation import out_of_fold
 from spatialtrust.demo import claims_about, draw_scenes, exam_of, write_pictures
+from spatialtrust.errors import SpatialTrustError
 from spatialtrust.fusion import SHIPPED, TrustModel
 from spatialtrust.io.datasets import read_statements
 from spatialtrust.io.parquet import write_text
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 
     from spatialtrust.comparison import Exam
 
+ASKERS = ("blip2:Salesforce/blip2-opt-2.7b", "clip:openai/clip-vit-base-patch32")
+TINY = ("tabletop:blip2", "tabletop:clip")
+DETECTOR = "grounding-dino:IDEA-Research/grounding-dino-tiny"
 RELATIONS = ("left of", "right of", "above", "below", "near")
 SPLIT = (705, 312)
 REPEATS = 20
@@ -100,12 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--statements", type=Path, nargs="+", help="VSR's files")
     parser.add_argument("--images", type=Path, help="folder of COCO's pictures")
     parser.add_argument("--out", type=Path, default=Path("out/vsr_live"))
-    parser.add_argument(
-        "--askers",
-        nargs="+",
-        default=["blip2:Salesforce/blip2-opt-2.7b", "clip:openai/clip-vit-base-patch32"],
-    )
-    parser.add_argument("--detector", default="grounding-dino:IDEA-Research/grounding-dino-tiny")
+    parser.add_argument("--askers", nargs="+", help=f"default: {' '.join(ASKERS)}")
+    parser.add_argument("--detector", help=f"default: {DETECTOR}")
     parser.add_argument("--relations", nargs="+", default=[*RELATIONS], help="or: all")
     parser.add_argument("--signals", nargs="+", default=[*ASKED], choices=[*ASKED])
     parser.add_argument("--device", default="auto")
@@ -116,13 +117,17 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--scenes", type=int, default=120, help="rendered for a dry run")
     given = parser.parse_args(arguments)
+    given.askers = given.askers or (TINY if given.dry_run else ASKERS)
+    given.detector = given.detector or ("tabletop" if given.dry_run else DETECTOR)
     if given.dry_run:
-        given.askers, given.detector = ["tabletop:blip2", "tabletop:clip"], "tabletop"
         claims, pictures = dry(given.scenes, given.out)
     elif given.statements and given.images:
         claims, pictures = real(given.statements, given.images, given.relations)
     else:
         parser.error("give --statements and --images, or --dry-run")
+    for asker in given.askers:
+        open_asker(asker)  # a model that is not here is said now, not after hours
+    open_detector(given.detector)
     boxes = given.out / "boxes"
     # The shipped model is only clocked here: each asker gets models of its own below.
     base = RunConfig(detector=given.detector, device=given.device, dtype=given.dtype, model=SHIPPED)
@@ -355,4 +360,7 @@ def _range(estimate: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SpatialTrustError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from spatialtrust.errors import BackendError
+
 pytest.importorskip("torch")
 vsr_live = pytest.importorskip("benchmarks.vsr_live", reason="runs from a checkout")
 
@@ -79,6 +81,13 @@ def test_vsrs_own_files_are_read_without_what_leaks_and_lost_pictures_are_told(
     assert len(claims) == 4
     with pytest.raises(SystemExit, match="no picture"):
         vsr_live.real(files, tmp_path / "nothing", ["all"])
+
+
+def test_a_model_that_is_not_here_is_said_before_anything_runs(tmp_path: Path) -> None:
+    given = ["--dry-run", "--scenes", "8", "--out", str(tmp_path)]
+    with pytest.raises(BackendError, match="spatialtrust backends fetch clip:no/such"):
+        vsr_live.main([*given, "--askers", "tabletop:clip", "clip:no/such"])
+    assert not (tmp_path / "boxes").exists()
 
 
 def test_without_data_the_command_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
