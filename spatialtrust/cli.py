@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from spatialtrust import __version__, cli_backends, cli_classify, cli_graph
+from spatialtrust import __version__, cli_backends, cli_classify, cli_demo, cli_graph
 from spatialtrust.cli_output import emit, plain, say
 from spatialtrust.errors import InputError, SpatialTrustError
 
@@ -236,5 +236,6 @@ def backends(
 models.command(name="fetch")(cli_backends.fetch)
 models.command(name="install")(cli_backends.install)
 cli_graph.mount(app)
+app.command(name="demo")(cli_demo.demo)
 app.add_typer(models, name="backends")
 app.add_typer(cli_classify.app, name="classify")

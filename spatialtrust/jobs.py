@@ -96,7 +96,9 @@ def stages_of(job: Job, names: Sequence[str]) -> list[Stage]:
 
     def rule() -> DecisionRule:
         """A graph is linked by what its verdicts were decided by, now or earlier."""
-        return rule_of(config) if "decide" in names else decided_by(job.out)
+        if "decide" not in names:
+            return decided_by(job.out)
+        return rule_of(config, pairs=_are_pairs(job))
 
     makers: dict[str, Callable[[], list[Stage]]] = {
         "detect": lambda: [ReadImages(), _detect(config)],
@@ -163,8 +165,12 @@ def execute(
     return {"out": str(job.out), **summary(job.out), **said, "seconds": round(seconds, 3)}
 
 
-def rule_of(config: RunConfig) -> DecisionRule:
+def rule_of(config: RunConfig, *, pairs: bool) -> DecisionRule:
     """The threshold that the settings ask for: plain, or certified on the model's rows.
+
+    Parameters
+    ----------
+    pairs: whether what is judged was enumerated; else somebody made the claims.
 
     Raises
     ------
@@ -173,7 +179,20 @@ def rule_of(config: RunConfig) -> DecisionRule:
     if config.accuracy == 0:
         return DecisionRule.plain(config.min_confidence)
     model = TrustModel.load(config.trust_model)
-    return model.pair_rule(accuracy=config.accuracy, delta=config.delta)
+    rule = model.pair_rule if pairs else model.rule
+    return rule(accuracy=config.accuracy, delta=config.delta)
+
+
+def _are_pairs(job: Job) -> bool:
+    """Whether a run's claims are enumerated: of this job, else as its folder says."""
+    if job.claims_hash is not None:
+        return False
+    folder = RunFolder(job.out)
+    if not (folder.path / MANIFEST).is_file():
+        return True
+    with folder:
+        made = folder.settings("claims")
+    return made is None or made["made_with"]["given"] is None
 
 
 def _linked_by(rule: DecisionRule, config: RunConfig) -> DecisionRule:
@@ -261,14 +280,11 @@ def _ask(config: RunConfig) -> Ask:
 def _fuse(config: RunConfig) -> Fuse:
     """The stage that fuses; says so where the model does not know the asker."""
     model = TrustModel.load(config.trust_model)
+    known = config.asker == model.asker or SHIPPED_FOR.get(config.asker) == model.name
+    live = config.asker != NO_ASKER and not config.asker.startswith(RECORDED)
     if config.asker != NO_ASKER and not model.uses_answers:
         log.warning("%s", ANSWERS_UNUSED)
-    elif (
-        model.asker is not None
-        and not config.asker.startswith((RECORDED, NO_ASKER))
-        and config.asker != model.asker
-        and SHIPPED_FOR.get(config.asker) != model.name
-    ):
+    elif live and model.asker is not None and not known:
         log.warning(
             'model "%s" was fitted with answers of %s; with those of %s its probabilities are not '
             "calibrated (spatialtrust label, spatialtrust fit)",
