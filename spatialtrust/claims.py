@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError
+from spatialtrust.objects import contested, pairs_within, ranks
 from spatialtrust.relations import RELATIONS, canonical
 from spatialtrust.tables import Claims, Detections
 
@@ -62,7 +63,8 @@ def enumerate_claims(
 
     Parameters
     ----------
-    detections: rows without a box are passed over.
+    detections: rows without a box are passed over, and boxes that another phrase fits better (see
+        :mod:`spatialtrust.objects`).
     relations: names or wordings; of a relation and its converse give one.
     pairs: subject and object phrases to keep to; the relation is then turned to fit the direction.
         None: all pairs.
@@ -89,7 +91,7 @@ def enumerate_claims(
     if max_objects < 2:
         raise InputError(f"max_objects is {max_objects}; valid: 2 or more, a pair needs two")
     objects, crowded = _paired_objects(detections, max_objects)
-    first, second = _pairs(objects)
+    first, second = pairs_within(ranks(objects.column("image_id"))[1])
     if pairs is not None:
         first, second = _keep_pairs(objects, first, second, pairs)
     boxes = objects.boxes()
@@ -102,8 +104,9 @@ def enumerate_claims(
 
 def _paired_objects(detections: Detections, limit: int) -> tuple[Detections, pa.Table]:
     """Objects with a box, sorted by image, at most ``limit`` of each, in their given order."""
-    boxed = detections.select(np.asarray(np.isfinite(detections.boxes()).all(axis=1)))
-    image_ids, image = _ranks(boxed.column("image_id"))
+    whole = np.isfinite(detections.boxes()).all(axis=1)
+    boxed = detections.select(np.asarray(whole & ~contested(detections)))
+    image_ids, image = ranks(boxed.column("image_id"))
     boxes = boxed.boxes().astype(np.float64)
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     # The last key sorts first; scores that are NaN sort behind all others.
@@ -122,16 +125,6 @@ def _paired_objects(detections: Detections, limit: int) -> tuple[Detections, pa.
         }
     )
     return boxed.take(kept), crowded
-
-
-def _pairs(objects: Detections) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the unordered pairs within each image, for rows sorted by image."""
-    image = _ranks(objects.column("image_id"))[1]
-    rows = np.arange(len(objects))
-    partners = np.searchsorted(image, image, side="right") - rows - 1
-    first = np.repeat(rows, partners)
-    nth = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
-    return first, first + 1 + nth
 
 
 def _keep_pairs(
@@ -219,7 +212,7 @@ def _table(objects: Detections, batches: Sequence[pa.Table]) -> Claims:
     subject, other = rows["subject"], rows["object"]
     image_id = objects.column("image_id").take(subject)
     # Pairs are sorted by image, so a claim's number within its image is its distance to the first.
-    image = _ranks(image_id)[1]
+    image = ranks(image_id)[1]
     number = np.arange(len(image)) - np.searchsorted(image, image)
     digits = pc.utf8_lpad(pa.array(number).cast(pa.string()), 6, "0")
     return Claims.from_columns(
@@ -235,11 +228,3 @@ def _table(objects: Detections, batches: Sequence[pa.Table]) -> Claims:
         },
         "enumerated claims",
     )
-
-
-def _ranks(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int64]]:
-    """Distinct values, sorted, and for each row the place of its value among them."""
-    distinct = pc.unique(column)
-    distinct = distinct.take(pc.array_sort_indices(distinct))
-    places = pc.index_in(column, value_set=distinct)
-    return distinct, np.asarray(places.to_numpy(), dtype=np.int64)

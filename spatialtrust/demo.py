@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spatialtrust import metrics
-from spatialtrust.backends.tabletop import DIFFICULTIES, sample_scene
+from spatialtrust.backends.tabletop import DIFFICULTIES, PHRASES, sample_scene
 from spatialtrust.backends.tabletop.claims import even_claims
 from spatialtrust.backends.tabletop.dataset import write_picture
+from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
 from spatialtrust.comparison import Exam, Way, compare, ways
 from spatialtrust.config import SHIPPED_FOR, RunConfig
 from spatialtrust.decision import decide
@@ -26,7 +27,7 @@ from spatialtrust.io.parquet import write_text
 from spatialtrust.io.runs import RunFolder
 from spatialtrust.jobs import STAGES, execute, prepare
 from spatialtrust.paper4 import Paper4
-from spatialtrust.tables import Answers, Claims, Evidence
+from spatialtrust.tables import Answers, Claims, Detections, Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +77,7 @@ def demo(
     write_pictures(drawn, out / "scenes")
     found: dict[str, Any] = {}
     for asker in ASKERS:
-        exam = examine(asker, drawn, out, SIGNALS, STAGES, progress)
+        exam = examine(asker, drawn, out, STAGES, progress)
         model = TrustModel.load(SHIPPED_FOR[asker])
         fused = model.predict(exam.features)
         four = Paper4.load(model.name).score(exam.features)
@@ -146,37 +147,44 @@ def examine(
     asker: str,
     scenes: Mapping[str, Scene],
     out: Path,
-    signals: Sequence[str],
     stages: Sequence[str],
     progress: Callable[[str, int], None] | None = None,
+    *,
+    vocabulary: bool = False,
 ) -> Exam:
     """Some stages of a run on the pictures in ``out/scenes``, and the claims it judged.
 
     Parameters
     ----------
-    signals: asked of every claim, see ``signals.ASKED``.
     stages: names of ``jobs.STAGES``, ``gather`` among them.
+    vocabulary: look for every phrase of the world and claim things of all pairs that are found,
+        also where nothing is; else :func:`claims_about` the scenes are made.
     """
     config = RunConfig(
         detector="tabletop:grounding-dino",
         asker=asker,
-        signals=tuple(signals),
+        objects=PHRASES if vocabulary else (),
+        relations=ENUMERATED,
+        signals=SIGNALS,
         formats=("json",),
         device="cpu",
     )
     folder = out / asker.replace(":", "-")
     pictures = [out / "scenes" / name for name in scenes]
-    job = prepare(config, folder, pictures, claims_about(scenes))
+    job = prepare(config, folder, pictures, None if vocabulary else claims_about(scenes))
     report = None if progress is None else lambda count: progress(asker, count)
     execute(job, stages, progress=report, remake=True)
-    return exam_of(folder)
+    return exam_of(folder, scenes if vocabulary else None)
 
 
-def exam_of(folder: Path) -> Exam:
-    """The labelled and answered claims of a run folder."""
+def exam_of(folder: Path, scenes: Mapping[str, Scene] | None = None) -> Exam:
+    """The labelled and answered claims of a run folder; labelled from the scenes where given."""
     with RunFolder(folder) as run:
+        claims = Claims.from_arrow(run.whole("claims"))
+        if scenes is not None:
+            claims = label_claims(claims, Detections.from_arrow(run.whole("detections")), scenes)
         return Exam.of(
-            Claims.from_arrow(run.whole("claims")),
+            claims,
             Evidence.from_arrow(run.whole("evidence")),
             Answers.from_arrow(run.whole("answers")),
         )

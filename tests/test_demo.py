@@ -22,6 +22,8 @@ from spatialtrust.demo import (
     claims_about,
     demo,
     draw_scenes,
+    examine,
+    write_pictures,
 )
 from spatialtrust.fusion import TrustModel
 from spatialtrust.io.curves import draw_curves
@@ -106,6 +108,19 @@ def test_what_ships_for_an_asker_has_not_seen_the_scenes_it_is_judged_on(asker: 
     assert "rendered tabletop scenes" in model.calibrated_on
     assert model.seen_share(claims_about(draw_scenes(96, FIRST_SEED))) == 0.0
     assert FIRST_SEED + 96 < TRAINING_SEEDS
+
+
+def test_edges_to_boxes_where_nothing_is_seldom_go_out(tmp_path: Path) -> None:
+    """Every phrase of the world is looked for: most are not there, some get a box all the same."""
+    scenes = draw_scenes(24, 750_000)
+    write_pictures(scenes, tmp_path / "scenes")
+    stages = ("detect", "claims", "ask", "gather")
+    exam = examine(ASKERS[0], scenes, tmp_path, stages, vocabulary=True)
+    p_true = TrustModel.load(SHIPPED_FOR[ASKERS[0]]).predict(exam.features).p_true
+    edges = p_true >= 0.8
+    assert edges.sum() > 100
+    assert exam.label[edges].mean() > 0.85
+    assert exam.label[edges].mean() > 1.5 * exam.label.mean()
 
 
 def test_bad_input_to_the_demo_is_one_clear_line(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from spatialtrust.decision import DecisionRule, decide
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.graph.repair import contradicting
+from spatialtrust.objects import contested
 from spatialtrust.reasons import bit, decode, encode
 from spatialtrust.relations import RELATIONS, canonical
 from spatialtrust.schema import CLAIMS
@@ -103,14 +104,15 @@ class SceneGraph:
 
         Parameters
         ----------
-        objects: detections of this image; rows without a box are not nodes.
+        objects: detections of this image; rows without a box are not nodes, nor are boxes that
+            another phrase fits better, unless a verdict is about one.
         verdicts: of this image, with the claims' own columns, ``subject_id`` and ``object_id``
             filled where a box was found. Of claims that say the same the best supported counts.
         rule: what the verdicts were decided by.
         answered: whether a VLM was asked; else the verifier proposes the edges.
         """
-        boxed = objects.select(np.asarray(np.isfinite(objects.boxes()).all(axis=1))).sorted()
         data = verdicts.data
+        nodes = _nodes(objects, data)
         wanted = pc.or_(
             pc.fill_null(pc.equal(data["asserted"], "yes"), False),
             pc.fill_null(pc.equal(data["emitted"], "yes"), False),
@@ -128,7 +130,7 @@ class SceneGraph:
         }
         columns |= {name: _column(rows, name) for name in CANDIDATES.names if name not in columns}
         candidates = pa.table({name: columns[name] for name in CANDIDATES.names}).cast(CANDIDATES)
-        return cls(image_id, *size, boxed, _distinct(candidates), rule)
+        return cls(image_id, *size, nodes, _distinct(candidates), rule)
 
     @property
     def edges(self) -> pa.Table:
@@ -340,6 +342,16 @@ def summarise(candidates: pa.Table) -> dict[str, Any]:
         "precision": _share(right.sum(), labelled.sum()),
         "recall": _share(right.sum(), (label == 1).sum()),
     }
+
+
+def _nodes(objects: Detections, verdicts: pa.Table) -> Detections:
+    """The detections that are nodes of a graph."""
+    ids = objects.column("object_id")
+    claimed = np.zeros(len(objects), dtype=np.bool_)
+    for side in ("subject_id", "object_id"):
+        claimed |= pc.is_in(ids, value_set=pc.unique(_column(verdicts, side))).to_numpy()
+    boxed = np.isfinite(objects.boxes()).all(axis=1)
+    return objects.select(np.asarray(boxed & (claimed | ~contested(objects)))).sorted()
 
 
 def _share(part: int, whole: int) -> float | None:

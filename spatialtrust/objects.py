@@ -1,0 +1,76 @@
+"""Which detections are objects: one region of an image is one thing, whatever phrases fit it.
+
+A detector that looks for many phrases finds some of them on things that another phrase names
+better: "red cube" on a red cylinder. A graph's nodes and the pairs that are enumerated leave such
+boxes out; claims that somebody made about them keep them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust.geometry import iou
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spatialtrust.tables import Detections
+
+SAME_THING: Final = 0.8
+"""Boxes of different phrases that overlap this much (IoU) are one thing."""
+
+
+def contested(detections: Detections) -> NDArray[np.bool_]:
+    """(N,) whether a box lies where another phrase of its image scores higher.
+
+    Boxes without a score, such as annotated ones, are never contested, nor do they contest.
+
+    >>> from spatialtrust.tables import Detections
+    >>> box = {"image_id": "a", "x1": 0, "y1": 0, "x2": 9, "y2": 9}
+    >>> rows = [{**box, "object_id": "0", "phrase": "cube", "score": 0.4},
+    ...         {**box, "object_id": "1", "phrase": "can", "score": 0.8}]
+    >>> contested(Detections.from_rows(rows)).tolist()
+    [True, False]
+    """
+    boxes, score = detections.boxes(), detections.numbers("score")
+    image = ranks(detections.column("image_id"))[1]
+    phrase = ranks(pc.utf8_lower(detections.column("phrase")))[1]
+    scored = np.flatnonzero(np.isfinite(boxes).all(axis=1) & np.isfinite(score))
+    scored = scored[np.argsort(image[scored], kind="stable")]
+    first, second = (scored[side] for side in pairs_within(image[scored]))
+    first, second = (side[phrase[first] != phrase[second]] for side in (first, second))
+    same = iou(boxes[first], boxes[second]) >= SAME_THING
+    first, second = first[same], second[same]
+    # Of equal scores the phrase that sorts first wins, so that the order of rows does not count.
+    key = np.stack([-score, phrase], axis=1)
+    second_loses = (key[first, 0] < key[second, 0]) | (
+        (key[first, 0] == key[second, 0]) & (key[first, 1] < key[second, 1])
+    )
+    found = np.zeros(len(detections), dtype=np.bool_)
+    found[np.where(second_loses, second, first)] = True
+    return found
+
+
+def pairs_within(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of all unordered pairs of equal entries of a sorted column.
+
+    >>> [side.tolist() for side in pairs_within(np.array([0, 0, 0, 1]))]
+    [[0, 0, 1], [1, 2, 2]]
+    """
+    rows = np.arange(len(group))
+    partners = np.searchsorted(group, group, side="right") - rows - 1
+    first = np.repeat(rows, partners)
+    nth = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
+    return first, first + 1 + nth
+
+
+def ranks(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int64]]:
+    """Distinct values, sorted, and for each row the place of its value among them."""
+    distinct = pc.unique(column)
+    distinct = distinct.take(pc.array_sort_indices(distinct))
+    places = pc.index_in(column, value_set=distinct)
+    return distinct, np.asarray(places.to_numpy(), dtype=np.int64)
