@@ -24,7 +24,7 @@ import torch
 from spatialtrust import metrics
 from spatialtrust.comparison import Exam
 from spatialtrust.config import SHIPPED_FOR
-from spatialtrust.crossvalidation import cross_validate
+from spatialtrust.crossvalidation import out_of_fold
 from spatialtrust.demo import ASKERS, draw_scenes, examine, write_pictures
 from spatialtrust.fusion import TrustModel
 from spatialtrust.paper4 import Paper4
@@ -53,9 +53,27 @@ def purposes(asked: Exam, enumerated: Exam) -> np.ndarray:
     return np.concatenate([certify, np.full(len(enumerated), "fit")])
 
 
-def figures(exam: Exam, asked: int, folds: int) -> dict[str, dict[str, float]]:
+def fit(exam: Exam, purpose: np.ndarray, rows: np.ndarray, asker: str) -> TrustModel:
+    """The trust model of an asker from some rows."""
+    return TrustModel.fit(
+        exam.features.select(rows), exam.label[rows], exam.image[rows],
+        name=SHIPPED_FOR[asker], asker=asker, for_pairs=False, purpose=purpose[rows],
+        calibrated_on="claims about rendered tabletop scenes, half of them true, with boxes of "
+        f"tabletop:grounding-dino and answers of {asker}",
+    )  # fmt: skip
+
+
+def figures(
+    exam: Exam, purpose: np.ndarray, asker: str, asked: int, folds: int
+) -> dict[str, dict[str, float]]:
     """AUROC and calibration of P(the claim is true), each scene judged by models without it."""
-    p_true = cross_validate(exam.features, exam.label, exam.image, folds=folds)
+    p_true = out_of_fold(
+        lambda given, rows: (
+            fit(exam, purpose, given, asker).predict(exam.features.select(rows)).p_true
+        ),
+        exam.image,
+        folds,
+    )
     found = {}
     for name, rows in (("asked", slice(asked)), ("enumerated", slice(asked, None))):
         true = exam.label[rows] == 1
@@ -95,17 +113,13 @@ def main() -> None:
             examine(asker, drawn, given.work / kind, STAGES, vocabulary=kind == "enumerated")
             for kind, drawn in scenes.items()
         )
-        exam, name = both(asked, enumerated), SHIPPED_FOR[asker]
-        TrustModel.fit(
-            exam.features, exam.label, exam.image,
-            name=name, asker=asker, for_pairs=False, purpose=purposes(asked, enumerated),
-            calibrated_on="claims about rendered tabletop scenes, half of them true, with boxes of "
-            f"tabletop:grounding-dino and answers of {asker}",
-        ).save(given.out / f"{name}.json")  # fmt: skip
+        exam, purpose = both(asked, enumerated), purposes(asked, enumerated)
+        name = SHIPPED_FOR[asker]
+        fit(exam, purpose, np.arange(len(exam)), asker).save(given.out / f"{name}.json")
         four = Paper4.fit(asked.features, asked.label, asked.image)
         four.save(given.out / "paper4" / f"{name}.json")
         if given.folds:
-            found = figures(exam, len(asked), given.folds)
+            found = figures(exam, purpose, asker, len(asked), given.folds)
             print(json.dumps({asker: found}, indent=2), flush=True)
 
 
