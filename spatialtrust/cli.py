@@ -18,7 +18,7 @@ app = typer.Typer(
     name="spatialtrust",
     help="When can a vision-language model's spatial claim be trusted?\n\n"
     "Check claims against boxes (verify), build scene graphs whose edges can be trusted (graph), "
-    "fit the check to your own robot (label, fit), and measure it (eval).",
+    "fit the check to your own robot (label, fit), and measure it (eval). See it work: demo.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
