@@ -207,7 +207,10 @@ def judged(
     """All figures of one asker, on boxes that were found once for all."""
     folder = given.out / asker.replace(":", "-").replace("/", "-")
     if not folder.exists():
-        shutil.copytree(boxes, folder)
+        unfinished = folder.with_name(f".{folder.name}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(boxes, unfinished)
+        unfinished.rename(folder)
     config = RunConfig.from_dict({**base.to_dict(), "asker": asker, "signals": list(given.signals)})
     asked = clocked(config, folder, ["ask"])
     gathered = clocked(config, folder, ["gather", "fuse", "decide"])
@@ -225,6 +228,7 @@ def judged(
             "ask": 1e3 * asked,
             "gather, fuse, decide": 1e3 * gathered,
         },
+        "asked_for": list(given.signals),
         "checking_over_asking": (looked + gathered) / asked if asked else None,
     }
 
@@ -342,9 +346,9 @@ def report(asker: str, figures: dict[str, Any]) -> str:
     took = ", ".join(f"{name} {ms:.1f}" for name, ms in figures["ms_per_image"].items())
     lines += [
         "",
-        f"Time an image, ms: {took}. Checking over asking: "
-        f"{said(figures['checking_over_asking'], '.1%')} (published {VERIFICATION:.0%} over a "
-        "plain loop at one claim an image).",
+        f"Time an image, loading included, ms: {took}. Asked for: {', '.join(figures['asked_for'])}. "
+        f"Checking over asking: {said(figures['checking_over_asking'], '.1%')} (published "
+        f"{VERIFICATION:.0%} over one plain question an image).",
         "",
         "```",
         render(crossed),
