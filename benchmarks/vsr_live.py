@@ -346,7 +346,8 @@ def report(asker: str, figures: dict[str, Any]) -> str:
     took = ", ".join(f"{name} {ms:.1f}" for name, ms in figures["ms_per_image"].items())
     lines += [
         "",
-        f"Time an image, loading included, ms: {took}. Asked for: {', '.join(figures['asked_for'])}. "
+        f"Time an image, loading included, ms: {took}. "
+        f"Asked for: {', '.join(figures['asked_for'])}. "
         f"Checking over asking: {said(figures['checking_over_asking'], '.1%')} (published "
         f"{VERIFICATION:.0%} over one plain question an image).",
         "",
