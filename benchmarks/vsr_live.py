@@ -37,6 +37,7 @@ from spatialtrust.config import RunConfig
 from spatialtrust.crossvalidation import out_of_fold
 from spatialtrust.demo import claims_about, draw_scenes, exam_of, write_pictures
 from spatialtrust.errors import SpatialTrustError
+from spatialtrust.evaluation import interval
 from spatialtrust.fusion import SHIPPED, TrustModel
 from spatialtrust.io.datasets import read_statements
 from spatialtrust.io.parquet import write_text
@@ -263,8 +264,7 @@ def split(exam: Exam, repeats: int) -> dict[str, Any]:
         rows = np.flatnonzero((start >= sizes[0]) & (start < sum(sizes)))
         part = exam.select(rows)
         for name, way in ways(part, *fitted(exam, fit, rows).T).items():
-            score = np.nan_to_num(way.score.astype(np.float64), nan=-np.inf)
-            right = way.answer == part.label
+            score, right = way.ranked(part.label)
             figures.setdefault(name, []).append(
                 (metrics.auroc(score, right), metrics.coverage_at_accuracy(score, right, 0.6))
             )
@@ -313,11 +313,11 @@ def report(asker: str, figures: dict[str, Any]) -> str:
         part = parts["ways"][name]
         cells = (
             said(paper.auroc.get(name)),
-            _range(part["auroc"]),
-            _range(way["auroc"]),
+            interval(part["auroc"]),
+            interval(way["auroc"]),
             said(paper.coverage_at_60.get(name)),
-            _range(part["coverage_at_60"]),
-            _range(way["coverage_at_accuracy"]["0.6"]),
+            interval(part["coverage_at_60"]),
+            interval(way["coverage_at_accuracy"]["0.6"]),
         )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     ceiling = of["VLM confidence"]["coverage_at_accuracy"]["0.6"]["ceiling"]
@@ -340,7 +340,7 @@ def report(asker: str, figures: dict[str, Any]) -> str:
     for name, way in of.items():
         edges = way["edges"]
         lines.append(
-            f"| {name} | {_range(edges['precision'])} | {_range(edges['precision_pruned'])} "
+            f"| {name} | {interval(edges['precision'])} | {interval(edges['precision_pruned'])} "
             f"| {edges['share_kept']:.3f} |"
         )
     took = ", ".join(f"{name} {ms:.1f}" for name, ms in figures["ms_per_image"].items())
@@ -356,12 +356,6 @@ def report(asker: str, figures: dict[str, Any]) -> str:
         "```",
     ]
     return "\n".join(lines)
-
-
-def _range(estimate: dict[str, float]) -> str:
-    if "low" not in estimate:
-        return f"{estimate['value']:.3f}"
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
 if __name__ == "__main__":

@@ -104,6 +104,15 @@ class Way(NamedTuple):
     answer: NDArray[np.int8]
     score: NDArray[Any]
 
+    def ranked(self, label: NDArray[np.int8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Confidence, what is unknown lowest, and whether each answer is right."""
+        return np.nan_to_num(self.score.astype(np.float64), nan=-np.inf), self.answer == label
+
+    def curve(self, label: NDArray[np.int8]) -> dict[str, list[float]]:
+        """``coverage`` and ``accuracy`` at every threshold, from the strictest to the loosest."""
+        walked = metrics.risk_coverage_curve(*self.ranked(label))
+        return {"coverage": walked.coverage.tolist(), "accuracy": (1 - walked.risk).tolist()}
+
 
 def ways(
     exam: Exam,
@@ -204,8 +213,7 @@ def _itself(probability: NDArray[Any]) -> Way:
 
 
 def _figures(exam: Exam, way: Way, resamples: int, seed: int) -> dict[str, Any]:
-    score = np.nan_to_num(way.score.astype(np.float64), nan=-np.inf)
-    right = way.answer == exam.label
+    score, right = way.ranked(exam.label)
     estimate = Estimator(score, right, exam.image, resamples, seed)
     return {
         "accuracy": estimate.accuracy(),

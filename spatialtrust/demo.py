@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from spatialtrust import metrics
 from spatialtrust.backends.tabletop import DIFFICULTIES, PHRASES, sample_scene
 from spatialtrust.backends.tabletop.claims import even_claims
 from spatialtrust.backends.tabletop.dataset import write_picture
 from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
-from spatialtrust.comparison import Exam, Way, compare, ways
+from spatialtrust.comparison import Exam, compare, ways
 from spatialtrust.config import SHIPPED_FOR, RunConfig
 from spatialtrust.decision import decide
 from spatialtrust.errors import FileError
@@ -42,7 +41,6 @@ SIGNALS: Final = ("answer", "paraphrases")
 FIRST_SEED: Final = 700_000
 """Of the scenes that are judged: nothing was trained on, fitted to or chosen by them."""
 
-SCENES: Final = 96
 CLAIMS: Final = 2
 """True and as many false ones of each relation, at most, of a scene."""
 
@@ -54,8 +52,8 @@ DELTA: Final = 0.1
 def demo(
     out: Path,
     *,
-    scenes: int = SCENES,
-    resamples: int = 500,
+    scenes: int,
+    resamples: int,
     progress: Callable[[str, int], None] | None = None,
 ) -> dict[str, Any]:
     """Scene graphs of fresh scenes by both askers, and how far each way to trust them goes.
@@ -85,7 +83,7 @@ def demo(
         found[asker] = {
             **compare(exam, compared, resamples=resamples),
             "certified": _certified(model, exam, fused),
-            "curves": {name: _curve(exam, way) for name, way in compared.items()},
+            "curves": {name: way.curve(exam.label) for name, way in compared.items()},
         }
     write_text(json.dumps(found, indent=1) + "\n", out / "demo.json")
     return found
@@ -193,8 +191,7 @@ def exam_of(folder: Path, scenes: Mapping[str, Scene] | None = None) -> Exam:
 def _certified(model: TrustModel, exam: Exam, fused: Fused) -> dict[str, Any]:
     """What a certified threshold emits here, and how much of it is right."""
     rule = model.rule(accuracy=ACCURACY, delta=DELTA)
-    p_true = np.where(np.isfinite(fused.p_boxes), fused.p_true, np.nan)
-    emitted = decide(p_true, exam.features.answer, rule).emitted
+    emitted = decide(fused.usable, exam.features.answer, rule).emitted
     out = emitted >= 0
     right = (emitted == exam.label)[out]
     return {
@@ -202,10 +199,3 @@ def _certified(model: TrustModel, exam: Exam, fused: Fused) -> dict[str, Any]:
         "coverage": float(out.mean()),
         "accuracy": float(right.mean()) if out.any() else None,
     }
-
-
-def _curve(exam: Exam, way: Way) -> dict[str, list[float]]:
-    """Coverage and accuracy at every threshold."""
-    score = np.nan_to_num(way.score.astype(np.float64), nan=-np.inf)
-    curve = metrics.risk_coverage_curve(score, way.answer == exam.label)
-    return {"coverage": curve.coverage.tolist(), "accuracy": (1 - curve.risk).tolist()}

@@ -286,19 +286,13 @@ def _certificate(model: TrustModel, calibrating: _Data, certifying: _Data) -> Ce
     grids = fix_grids(
         calibrating.groups,
         calibrating.asserted,
-        _as_used(model, calibrating),
+        model.fuse(calibrating.features, calibrating.margin).usable,
         calibrating.label,
     )
     return Certificate.of(
         certifying.groups,
         certifying.asserted,
-        _as_used(model, certifying),
+        model.fuse(certifying.features, certifying.margin).usable,
         certifying.label,
         grids,
     )
-
-
-def _as_used(model: TrustModel, rows: _Data) -> Column:
-    """p_true as decisions see it: a claim without both boxes is never emitted."""
-    fused = model.fuse(rows.features, rows.margin)
-    return np.where(np.isfinite(fused.p_boxes), fused.p_true, np.float32(np.nan))

@@ -76,6 +76,11 @@ class Fused(NamedTuple):
     p_boxes: Column
     reasons: NDArray[np.uint32]
 
+    @property
+    def usable(self) -> Column:
+        """(N,) ``p_true`` as decisions see it: a claim without both boxes is never emitted."""
+        return np.where(np.isfinite(self.p_boxes), self.p_true, np.float32(np.nan))
+
 
 @dataclass(frozen=True)
 class TrustModel:

@@ -37,21 +37,20 @@ def contested(detections: Detections) -> NDArray[np.bool_]:
     [True, False]
     """
     boxes, score = detections.boxes(), detections.numbers("score")
+    found = np.zeros(len(detections), dtype=np.bool_)
+    scored = np.flatnonzero(np.isfinite(boxes).all(axis=1) & np.isfinite(score))
+    if not scored.size:
+        return found
     image = ranks(detections.column("image_id"))[1]
     phrase = ranks(pc.utf8_lower(detections.column("phrase")))[1]
-    scored = np.flatnonzero(np.isfinite(boxes).all(axis=1) & np.isfinite(score))
     scored = scored[np.argsort(image[scored], kind="stable")]
     first, second = (scored[side] for side in pairs_within(image[scored]))
     first, second = (side[phrase[first] != phrase[second]] for side in (first, second))
     same = iou(boxes[first], boxes[second]) >= SAME_THING
     first, second = first[same], second[same]
     # Of equal scores the phrase that sorts first wins, so that the order of rows does not count.
-    key = np.stack([-score, phrase], axis=1)
-    second_loses = (key[first, 0] < key[second, 0]) | (
-        (key[first, 0] == key[second, 0]) & (key[first, 1] < key[second, 1])
-    )
-    found = np.zeros(len(detections), dtype=np.bool_)
-    found[np.where(second_loses, second, first)] = True
+    place = np.argsort(np.lexsort((phrase, -score)))
+    found[np.where(place[first] < place[second], second, first)] = True
     return found
 
 

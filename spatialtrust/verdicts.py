@@ -41,7 +41,7 @@ def conclude(
     """
     asserted = assertions(claims, answers)
     seen = np.isfinite(fused.p_boxes)
-    decisions = decide(np.where(seen, fused.p_true, np.nan), asserted, rule)
+    decisions = decide(fused.usable, asserted, rule)
     confidence = np.where(seen, decisions.confidence, asserted_right(fused.p_true, asserted))
     reasons = fused.reasons.copy()
     abstained = (decisions.decision == 0) & np.isfinite(confidence)

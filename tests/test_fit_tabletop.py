@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -16,13 +15,9 @@ from spatialtrust.config import SHIPPED_FOR
 from spatialtrust.fusion import TrustModel
 from spatialtrust.paper4 import Paper4
 from tests.exams import exam
+from tests.scripts import load
 
-_PATH = Path(__file__).resolve().parents[1] / "pipelines" / "fit_tabletop.py"
-_SPEC = importlib.util.spec_from_file_location("fit_tabletop", _PATH)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-fit_tabletop = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fit_tabletop)
+fit_tabletop = load("fit_tabletop")
 
 
 def test_a_short_run_fits_both_askers(

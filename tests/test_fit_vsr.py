@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 
-_PATH = Path(__file__).resolve().parents[1] / "pipelines" / "fit_vsr.py"
-_SPEC = importlib.util.spec_from_file_location("fit_vsr", _PATH)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-fit_vsr = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fit_vsr)
+from tests.scripts import load
+
+fit_vsr = load("fit_vsr")
 
 
 def test_public_files_give_each_statement_its_two_boxes(tmp_path: Path) -> None:
