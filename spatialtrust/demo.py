@@ -21,12 +21,12 @@ from spatialtrust.comparison import Exam, compare, ways
 from spatialtrust.config import SHIPPED_FOR, RunConfig
 from spatialtrust.decision import decide
 from spatialtrust.errors import FileError
-from spatialtrust.fusion import Fused, TrustModel
+from spatialtrust.fusion import TrustModel
 from spatialtrust.io.parquet import write_text
 from spatialtrust.io.runs import RunFolder
 from spatialtrust.jobs import STAGES, execute, prepare
 from spatialtrust.paper4 import Paper4
-from spatialtrust.tables import Answers, Claims, Detections, Evidence
+from spatialtrust.tables import Answers, Claims, Detections, Evidence, Fused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,7 +20,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from spatialtrust.decision import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError, NotFittedError
 from spatialtrust.features import POSED, THINGS, Features
 from spatialtrust.reasons import bit
+from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,26 +61,6 @@ ANSWERS_UNUSED: Final = (
 """What to say where a VLM was asked and the model does not use its answers."""
 
 _PIECE: Final = 16_384
-
-
-class Fused(NamedTuple):
-    """What the model says of (N,) claims.
-
-    Attributes
-    ----------
-    p_true: float32, calibrated P(a person shown the image would call the claim true); NaN: unknown.
-    p_boxes: float32, the same from boxes alone; NaN where a box or the relation is not known.
-    reasons: uint32 bit mask.
-    """
-
-    p_true: Column
-    p_boxes: Column
-    reasons: NDArray[np.uint32]
-
-    @property
-    def usable(self) -> Column:
-        """(N,) ``p_true`` as decisions see it: a claim without both boxes is never emitted."""
-        return np.where(np.isfinite(self.p_boxes), self.p_true, np.float32(np.nan))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ are errors that name file, column and row. Inside the package it is then trusted
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -244,6 +244,26 @@ class Grounding:
             unknown,
             np.zeros(rows, dtype=np.uint32) if reasons is None else reasons,
         )
+
+
+class Fused(NamedTuple):
+    """What the model says of (N,) claims.
+
+    Attributes
+    ----------
+    p_true: float32, calibrated P(a person shown the image would call the claim true); NaN: unknown.
+    p_boxes: float32, the same from boxes alone; NaN where a box or the relation is not known.
+    reasons: uint32 bit mask.
+    """
+
+    p_true: NDArray[np.float32]
+    p_boxes: NDArray[np.float32]
+    reasons: NDArray[np.uint32]
+
+    @property
+    def usable(self) -> NDArray[np.float32]:
+        """(N,) ``p_true`` as decisions see it: a claim without both boxes is never emitted."""
+        return np.where(np.isfinite(self.p_boxes), self.p_true, np.float32(np.nan))
 
 
 def _conform(data: pa.Table, field: pa.Field, source: str) -> pa.ChunkedArray:

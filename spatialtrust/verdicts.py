@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.decision import DecisionRule
-    from spatialtrust.fusion import Fused
-    from spatialtrust.tables import Answers, Claims
+    from spatialtrust.tables import Answers, Claims, Fused
 
 YES: Final = ANSWERS.index("yes")
 

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from spatialtrust.batches import attach, detach
 from spatialtrust.evidence import gather
-from spatialtrust.fusion import Fused, TrustModel
+from spatialtrust.fusion import TrustModel
 from spatialtrust.reasons import decode, encode
 from spatialtrust.stages.base import answers_of, grounding_of, loaded, without_model
-from spatialtrust.tables import Claims, Evidence
+from spatialtrust.tables import Claims, Evidence, Fused
 from spatialtrust.verdicts import conclude
 
 if TYPE_CHECKING:
