@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import metrics
+from spatialtrust.asked import ASKED
 from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.comparison import RECALL, compare, render, ways
 from spatialtrust.config import RunConfig
@@ -43,7 +44,6 @@ from spatialtrust.io.datasets import read_statements
 from spatialtrust.io.parquet import write_text
 from spatialtrust.jobs import execute, prepare
 from spatialtrust.paper4 import Paper4
-from spatialtrust.signals import ASKED
 from spatialtrust.tables import Claims
 
 if TYPE_CHECKING:

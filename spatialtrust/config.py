@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from spatialtrust.asked import ANSWER, ASKED
 from spatialtrust.backends.base import Options
 from spatialtrust.claims import DEFAULT_RELATIONS, MAX_OBJECTS
 from spatialtrust.engine import ENGINES, IMAGES_PER_PART
@@ -16,7 +17,6 @@ from spatialtrust.errors import FileError, InputError, suggest
 from spatialtrust.fusion import SHIPPED
 from spatialtrust.graph.formats import KINDS
 from spatialtrust.relations import canonical
-from spatialtrust.signals import ANSWER, ASKED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,13 +12,13 @@ stands in (this package's choice). Sensitivity to noise on the two objects: the 
 from __future__ import annotations
 
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.asked import ASKED
 from spatialtrust.errors import InputError
 from spatialtrust.perturb import NOISE_LEVELS
 from spatialtrust.prompts import FORMS, PARAPHRASES, STATEMENT
@@ -26,8 +26,6 @@ from spatialtrust.reasons import bit
 from spatialtrust.relations import RELATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from spatialtrust.tables import Answers, Claims
@@ -52,30 +50,6 @@ wordings answered like the first (an unparsed one is not); margin on a crop arou
 how much better claim and converse fit than their opposites, and its parts by view; margin lost per
 full noise; share of noise at which the answer first changes (1: at none of those asked)."""
 
-
-class Asked(NamedTuple):
-    """Arguments of ``Asker.ask``: every view in every form and prompt."""
-
-    views: tuple[str, ...]
-    forms: tuple[str, ...]
-    prompts: tuple[str, ...]
-
-
-ANSWER: Final = "answer"
-"""The signal without which no other means anything."""
-
-ASKED: Final[Mapping[str, Asked]] = MappingProxyType(
-    {
-        ANSWER: Asked(("plain",), ("claim",), PARAPHRASES[:1]),
-        "paraphrases": Asked(("plain",), ("claim",), PARAPHRASES[1:]),
-        "orbit": Asked(("plain", "mirror"), FORMS, (STATEMENT,)),
-        "noise": Asked(
-            tuple(f"noise-{level}" for level in NOISE_LEVELS), ("claim",), PARAPHRASES[:1]
-        ),
-        "crop": Asked(("crop",), ("claim",), PARAPHRASES[:1]),
-    }
-)
-"""Signal to what must be asked for it; no question is in two of them, so the tables concatenate."""
 
 _UNPARSED: Final = -1
 _NOT_ASKED: Final = -2

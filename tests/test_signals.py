@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatialtrust.asked import ASKED
 from spatialtrust.errors import InputError
 from spatialtrust.prompts import FORMS, PARAPHRASES
 from spatialtrust.reasons import bit
-from spatialtrust.signals import ASKED, COLUMNS, answered, listen, text_baseline
+from spatialtrust.signals import COLUMNS, answered, listen, text_baseline
 from spatialtrust.tables import Answers, Claims
 from spatialtrust.verdicts import assertions
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import pyarrow as pa
 
+from spatialtrust.asked import ASKED
 from spatialtrust.errors import InputError, suggest
 from spatialtrust.perturb import make_view, needs_boxes, parse_view
 from spatialtrust.prompts import STATEMENT, question, reform
 from spatialtrust.relations import RELATIONS
-from spatialtrust.signals import ASKED
 from spatialtrust.tables import Answers
 
 if TYPE_CHECKING:

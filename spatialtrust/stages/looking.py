@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.asked import ANSWER
 from spatialtrust.backends.asking import ask_for
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.recorded import keep_phrases
@@ -17,7 +18,6 @@ from spatialtrust.batches import attach, detach, unnest
 from spatialtrust.claims import DEFAULT_RELATIONS, MAX_OBJECTS, enumerate_claims
 from spatialtrust.io.images import read_headers
 from spatialtrust.io.matching import resolve
-from spatialtrust.signals import ANSWER
 from spatialtrust.stages.base import grounding_of, loaded, pixels_of, without_model
 from spatialtrust.tables import Claims, Detections
 

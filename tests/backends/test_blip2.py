@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from spatialtrust.asked import ASKED  # noqa: E402
 from spatialtrust.backends import asking  # noqa: E402
 from spatialtrust.backends.asking import ask_for  # noqa: E402
 from spatialtrust.backends.base import Asker, Options  # noqa: E402
@@ -17,7 +18,7 @@ from spatialtrust.backends.packing import plant  # noqa: E402
 from spatialtrust.errors import InputError  # noqa: E402
 from spatialtrust.perturb import mirror  # noqa: E402
 from spatialtrust.prompts import caption, question  # noqa: E402
-from spatialtrust.signals import ASKED, listen  # noqa: E402
+from spatialtrust.signals import listen  # noqa: E402
 from spatialtrust.tables import Claims, Grounding  # noqa: E402
 
 KINDS = ("opt", "t5", "itm")
