@@ -39,9 +39,9 @@ from spatialtrust.crossvalidation import out_of_fold
 from spatialtrust.demo import claims_about, draw_scenes, exam_of, write_pictures
 from spatialtrust.errors import SpatialTrustError
 from spatialtrust.evaluation import interval
+from spatialtrust.files import write_text
 from spatialtrust.fusion import SHIPPED, TrustModel
 from spatialtrust.io.datasets import read_statements
-from spatialtrust.io.parquet import write_text
 from spatialtrust.jobs import execute, prepare
 from spatialtrust.paper4 import Paper4
 from spatialtrust.tables import Claims

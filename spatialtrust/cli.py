@@ -117,7 +117,8 @@ def verify(
 
         spatialtrust verify claims.csv --out v.parquet --accuracy 0.9 --delta 0.1
     """
-    from spatialtrust.io.parquet import write_table, write_text
+    from spatialtrust.files import write_text
+    from spatialtrust.io.parquet import write_table
     from spatialtrust.verification import verify as run
 
     found = run(

@@ -221,7 +221,7 @@ def compare(
     """All methods on one split with paired intervals, or a study of ViLU."""
     from spatialtrust.classify import METHODS, Splits
     from spatialtrust.classify import compare as run
-    from spatialtrust.io.parquet import write_text
+    from spatialtrust.files import write_text
 
     parts = _load(cache, name, model, auxiliary)
     if study is not None:

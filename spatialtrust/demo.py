@@ -21,8 +21,8 @@ from spatialtrust.comparison import Exam, compare, ways
 from spatialtrust.config import SHIPPED_FOR, RunConfig
 from spatialtrust.decision import decide
 from spatialtrust.errors import FileError
+from spatialtrust.files import write_text
 from spatialtrust.fusion import TrustModel
-from spatialtrust.io.parquet import write_text
 from spatialtrust.io.runs import RunFolder
 from spatialtrust.jobs import STAGES, execute, prepare
 from spatialtrust.paper4 import Paper4

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
-from spatialtrust.io.parquet import write_text
+from spatialtrust.files import write_text
 from spatialtrust.io.runs import RunFolder
 from spatialtrust.language import sentence
 from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images
@@ -243,8 +243,8 @@ def _listed(folder: RunFolder, claims: Claims, purposes: list[str]) -> list[dict
 
 def _picture(uri: str | None, boxes: tuple[Any, Any], claim: dict[str, Any], target: Path) -> bool:
     """The image with the claim's two objects and an arrow; False where that cannot be drawn."""
+    from spatialtrust.files import write_bytes
     from spatialtrust.io.images import read_image
-    from spatialtrust.io.parquet import write_bytes
     from spatialtrust.io.render import draw_claim, encode
 
     if uri is None or np.isnan(np.concatenate(boxes)).any():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +15,7 @@ from spatialtrust.calibration import from_dict as calibrator
 from spatialtrust.certificate import Certificate
 from spatialtrust.errors import FileError, SchemaVersionError
 from spatialtrust.features import FULL
+from spatialtrust.files import write_text
 from spatialtrust.fusion import TrustModel
 from spatialtrust.multilevel import KINDS_READ, MultilevelLogistic
 from spatialtrust.relations import NAMES
@@ -82,19 +81,7 @@ def write_json(values: Mapping[str, Any], path: str | Path) -> None:
     ------
     FileError: the path cannot be written.
     """
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    content = json.dumps(values, separators=(",", ":"), sort_keys=True) + "\n"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise FileError(
-            target, f"cannot be written ({error.strerror})", "give a path that can be"
-        ) from error
+    write_text(json.dumps(values, separators=(",", ":"), sort_keys=True) + "\n", path)
 
 
 def _to_dict(model: TrustModel) -> dict[str, Any]:

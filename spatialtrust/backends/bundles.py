@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.backends.install import interpreter
 from spatialtrust.errors import BackendError, InputError, MissingDependencyError
+from spatialtrust.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -181,7 +182,7 @@ def fetch(reference: str, to: Path) -> dict[str, Any]:
         "revision": commit,
         "files": {path.name: _digest(path) for path in _files(to)},
     }
-    (to / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    write_text(json.dumps(manifest, indent=2) + "\n", to / MANIFEST)
     return manifest
 
 

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from spatialtrust.errors import BackendError, InputError, suggest
+from spatialtrust.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,7 +105,7 @@ def install(name: str, python: str | None = None) -> Path:
         operators = str(_HERE / "torchvision_operators.py")
         _run([made, "-I", "-c", environment.check, operators], "checking that it imports")
         stamp = {"pins": _hash(environment.pins), "python": environment.python}
-        (folder / _STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+        write_text(json.dumps(stamp) + "\n", folder / _STAMP)
         _say(f"{name}: installed")
     return _python_of(folder)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from spatialtrust.errors import FileError, InputError, MissingDependencyError, NotFittedError
+from spatialtrust.files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,15 +76,10 @@ class FailurePredictor:
             "facts": facts,
         }
         path = Path(path)
-        partial = path.with_name(path.name + ".partial")
         numpy_io = _safetensors()
         tensors = {name: np.ascontiguousarray(array) for name, array in self.tensors_.items()}
         data = numpy_io.save(tensors, metadata={"spatialtrust": json.dumps(header)})
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        except OSError as error:
-            raise FileError(path, f"cannot be written ({error.strerror})") from error
+        write_bytes(data, path)
         return path
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spatialtrust.errors import MissingDependencyError
-from spatialtrust.io.parquet import write_bytes
+from spatialtrust.files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import numpy as np
 
 from spatialtrust.errors import FileError, InputError
-from spatialtrust.io.parquet import write_text
+from spatialtrust.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

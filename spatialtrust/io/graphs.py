@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatialtrust.errors import FileError
+from spatialtrust.files import write_text
 from spatialtrust.graph.formats import parse, render
-from spatialtrust.io.parquet import write_text
 
 if TYPE_CHECKING:
     from spatialtrust.graph import SceneGraph

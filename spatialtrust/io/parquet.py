@@ -1,26 +1,15 @@
-"""Files that are either whole or not there: Parquet tables, text and bytes, written atomically.
-
-A file is written beside its target under another name, flushed to the disk and renamed; whoever
-reads the target sees the old content or the new, also after a kill or a power cut.
-"""
+"""Tables as Parquet: written atomically, and with the version of their schema."""
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pyarrow as pa
 
 from spatialtrust import schema
 from spatialtrust.errors import FileError, SchemaVersionError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-UNFINISHED: Final = ".unfinished"
-"""Ending of a file that is being written; one found later was left by a process that died."""
+from spatialtrust.files import first_line, replacing
 
 _VERSION_KEY: Final = b"spatialtrust.schema"
 
@@ -45,7 +34,7 @@ def write_table(table: pa.Table, path: str | Path) -> None:
     """
     import pyarrow.parquet as pq
 
-    with _replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         pq.write_table(table, unfinished, compression="zstd")
 
 
@@ -70,45 +59,9 @@ def read_table(path: str | Path) -> pa.Table:
         except FileNotFoundError as error:
             raise FileError(file, "does not exist", "check the path") from error
         except (OSError, pa.ArrowException) as error:
-            raise FileError(file, f"cannot be read as Parquet ({_first_line(error)})") from error
+            raise FileError(file, f"cannot be read as Parquet ({first_line(error)})") from error
         _check_version(file, parts[-1].schema)
     return pa.concat_tables(parts, promote_options="permissive") if len(parts) > 1 else parts[0]
-
-
-def write_bytes(content: bytes, path: str | Path) -> None:
-    """Write a file atomically.
-
-    Raises
-    ------
-    FileError: the target cannot be written.
-    """
-    with _replacing(path) as unfinished:
-        unfinished.write_bytes(content)
-
-
-def write_text(content: str, path: str | Path) -> None:
-    """Write UTF-8 text atomically, see :func:`write_bytes`."""
-    write_bytes(content.encode(), path)
-
-
-@contextmanager
-def _replacing(path: str | Path) -> Iterator[Path]:
-    """A name to write to; what was written there becomes the target if nothing was raised."""
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}{UNFINISHED}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        with unfinished.open("rb") as stream:
-            os.fsync(stream.fileno())
-        unfinished.replace(target)
-    except OSError as error:
-        raise FileError(
-            target, f"cannot be written ({_first_line(error)})", "give a folder you may write to"
-        ) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()
 
 
 def _check_version(path: Path, found: pa.Schema) -> None:
@@ -117,9 +70,3 @@ def _check_version(path: Path, found: pa.Schema) -> None:
         raise SchemaVersionError(
             path, version.decode(), str(schema.VERSION), "write it again with this version"
         )
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

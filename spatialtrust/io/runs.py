@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from spatialtrust import schema
 from spatialtrust.errors import FileError, InputError, SchemaVersionError
-from spatialtrust.io.parquet import UNFINISHED, read_table, write_table, write_text
+from spatialtrust.files import UNFINISHED, write_text
+from spatialtrust.io.parquet import read_table, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

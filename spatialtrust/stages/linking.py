@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from spatialtrust.batches import attach, detach, nest, unnest
 from spatialtrust.errors import FileError
+from spatialtrust.files import write_bytes
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.formats import to_dict
 from spatialtrust.grounding import chosen_ids
 from spatialtrust.io.graphs import save_graph
 from spatialtrust.io.images import read_image
-from spatialtrust.io.parquet import write_bytes
 from spatialtrust.io.render import draw, encode
 from spatialtrust.tables import Claims, Detections, Images, Verdicts
 

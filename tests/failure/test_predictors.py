@@ -275,8 +275,11 @@ def test_files_that_are_no_saved_method_are_refused(tmp_path: Path) -> None:
 
 def test_unwritable_places_are_named(tmp_path: Path) -> None:
     model = CASES["relu"][0]()
+    taken = tmp_path / "taken"
+    taken.write_text("a file, where a folder would have to be")
     with pytest.raises(FileError, match="cannot be written"):
-        model.save(tmp_path / "no-such-folder" / "model.safetensors")
+        model.save(taken / "model.safetensors")
+    assert [file.name for file in tmp_path.iterdir()] == ["taken"]
 
 
 def test_vilu_learns_which_class_is_mixed_up() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from spatialtrust import schema
 from spatialtrust.errors import FileError, SchemaVersionError
-from spatialtrust.io.parquet import read_table, write_table, write_text
+from spatialtrust.files import write_text
+from spatialtrust.io.parquet import read_table, write_table
 
 TABLE = pa.table({"claim_id": ["0", "1"], "p_true": pa.array([0.5, float("nan")], pa.float32())})
 

@@ -10,6 +10,7 @@ from spatialtrust.backends.tabletop.render import render
 from spatialtrust.backends.tabletop.truth import scene_truth
 from spatialtrust.backends.tabletop.world import sample_scene
 from spatialtrust.errors import FileError, InputError
+from spatialtrust.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,10 @@ def write_dataset(
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / TRUTH).open("w", encoding="utf-8") as file:
+        with (
+            replacing(folder / TRUTH) as unfinished,
+            unfinished.open("w", encoding="utf-8") as file,
+        ):
             for place in range(seed, seed + n):
                 scene = sample_scene(place, difficulty, size, twins=twins)
                 name = f"{difficulty}-{place:08d}.png"

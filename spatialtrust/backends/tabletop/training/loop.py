@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 
+from spatialtrust.files import replacing, write_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -83,17 +85,15 @@ def _cycle(progress: float) -> float:
 
 
 def _keep(model: Any, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, weight in model.named_parameters():
         tensors[f"weight/{name}"] = weight.detach()
         for moment in _MOMENTS:
             if weight in optimiser.state:
                 tensors[f"{moment}/{name}"] = optimiser.state[weight][moment]
-    fresh = folder / "state.safetensors.part"
-    save_file({name: value.contiguous() for name, value in tensors.items()}, fresh)
-    fresh.replace(folder / "state.safetensors")
-    (folder / "state.json").write_text(json.dumps({"step": step}) + "\n", "utf-8")
+    with replacing(folder / "state.safetensors") as unfinished:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, unfinished)
+    write_text(json.dumps({"step": step}) + "\n", folder / "state.json")
 
 
 def _resume(model: Any, optimiser: torch.optim.Optimizer, folder: Path) -> int:

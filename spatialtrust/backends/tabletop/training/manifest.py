@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.backends.tabletop.training.measure import asker_figures, detector_figures
+from spatialtrust.files import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def write_manifest(folder: Path, scenes: int, budget: dict[str, Any]) -> dict[st
         "files": hashes(folder),
     }
     text = json.dumps(_plain(manifest), indent=2, allow_nan=False)
-    (folder / NAME).write_text(text + "\n", "utf-8")
+    write_text(text + "\n", folder / NAME)
     return manifest
 
 
