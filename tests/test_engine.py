@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from spatialtrust import engine
-from spatialtrust.engine import local
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.runs import MANIFEST, RunFolder
 from spatialtrust.jobs import execute, prepare
@@ -140,7 +139,7 @@ def test_side_rows_are_found_by_bisection_wherever_they_are(scenes) -> None:
     import pyarrow as pa
 
     rows = pa.table({"image_id": ["a", "c", "c", "e"], "n": [1, 2, 3, 4]})
-    source = local.Source(side={"rows": rows})
+    source = engine.Source(side={"rows": rows})
     for listed, expected in ((["b"], []), (["c"], [2, 3]), (["a", "e"], [1, 4]), (["f"], [])):
         batch = source.batch(pa.table({"image_id": listed}))
         assert [row["n"] for cell in batch["rows"].to_pylist() for row in cell] == expected

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
-from spatialtrust.engine.local import Part, load, step
+from spatialtrust.engine.parts import Part, load, step
 from spatialtrust.errors import InputError, MissingDependencyError
 from spatialtrust.io.runs import RunFolder
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from spatialtrust.engine.local import Stage
+    from spatialtrust.engine.parts import Stage
 
     Row = dict[str, Any]
 
