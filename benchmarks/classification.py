@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from spatialtrust.io.embedded import EmbeddedImages
+    from spatialtrust.classify.embedded_images import EmbeddedImages
 
 
 class Digits:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialtrust import metrics
-from spatialtrust.crossvalidation import cross_validate, out_of_fold
-from spatialtrust.evidence import collect
-from spatialtrust.features import Features
-from spatialtrust.fitting import SHIPPED_SHARES
-from spatialtrust.io.datasets import read_claims
-from spatialtrust.paper4 import PAPER4, paper4
+from spatialtrust.evaluation.crossvalidation import cross_validate, out_of_fold
+from spatialtrust.evidence.columns import Features
+from spatialtrust.evidence.gathering import collect
+from spatialtrust.fusion.base_method import PAPER4, paper4
+from spatialtrust.fusion.fitting import SHIPPED_SHARES
+from spatialtrust.io.claim_files import read_claims
 from spatialtrust.relations import DIRECTIONAL, FAMILIES, NAMES, RELATIONS
 
 if TYPE_CHECKING:

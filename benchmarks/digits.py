@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from spatialtrust.io.embedded import EmbeddedImages
+from spatialtrust.classify.embedded_images import EmbeddedImages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

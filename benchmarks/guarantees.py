@@ -19,12 +19,12 @@ import numpy as np
 from scipy.special import expit, logit, ndtr
 from scipy.stats import binom
 
-from spatialtrust.certification import Grid, certify_verdicts, rule_scores
+from spatialtrust.decision.certification import Grid, certify_verdicts, rule_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from spatialtrust.decision import Kind, Unit
+    from spatialtrust.decision.rule import Kind, Unit
 
 PASSES = 0.999
 

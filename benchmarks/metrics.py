@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
-from spatialtrust.decision import DecisionRule, decide
+from spatialtrust.decision.rule import DecisionRule, decide
 from spatialtrust.metrics import (
     accuracy_at_coverage,
     augrc,

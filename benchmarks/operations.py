@@ -13,12 +13,12 @@ import numpy as np
 from torch import nn
 
 from spatialtrust.backends.packing import plant
-from spatialtrust.prompts import alternatives, caption, question
+from spatialtrust.questions.prompts import alternatives, caption, question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spatialtrust.prompts import Triple
+    from spatialtrust.questions.prompts import Triple
 
 Asked = list[tuple[str, "Triple"]]
 """Image and claim."""

@@ -18,7 +18,7 @@ import numpy as np
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.registry import open_asker
 from spatialtrust.backends.tabletop import render
-from spatialtrust.demo import claims_about, draw_scenes
+from spatialtrust.jobs.demo import claims_about, draw_scenes
 
 FIRST_SEED = 850_000
 HALVES = ("bfloat16", "float16")

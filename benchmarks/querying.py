@@ -33,7 +33,7 @@ from spatialtrust.backends import asking
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.bundles import TABLETOP
 from spatialtrust.backends.registry import open_asker
-from spatialtrust.prompts import Triple, alternatives, caption, question
+from spatialtrust.questions.prompts import Triple, alternatives, caption, question
 from spatialtrust.tables import Claims
 from tests.backends import tiny
 

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from spatialtrust.config import RunConfig
-from spatialtrust.jobs import execute, prepare
+from spatialtrust.run.config import RunConfig
+from spatialtrust.run.plan import execute, prepare
 
 SCENES = Path(__file__).resolve().parents[1] / "data" / "still_lifes"
 STEPS = ("detect", "claims", "gather", "fuse", "decide")

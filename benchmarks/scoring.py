@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialtrust import priors
-from spatialtrust.decision import DecisionRule, decide
-from spatialtrust.evidence import Inputs
-from spatialtrust.features import FULL
-from spatialtrust.fusion import TrustModel, threads
+from spatialtrust.decision.rule import DecisionRule, decide
+from spatialtrust.evidence import priors
+from spatialtrust.evidence.columns import FULL
+from spatialtrust.evidence.gathering import Inputs
+from spatialtrust.fusion.model import TrustModel, threads
 from spatialtrust.relations import NAMES
 from spatialtrust.tables import Grounding
 

@@ -29,11 +29,11 @@ from benchmarks.querying import COUNTS, blip2_shaped, clock, loop, questions
 from spatialtrust.backends import asking
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.registry import open_asker, open_detector
-from spatialtrust.evidence import gather
-from spatialtrust.fusion import TrustModel
-from spatialtrust.grounding import ground
+from spatialtrust.claims.grounding import ground
+from spatialtrust.decision.verdicts import conclude
+from spatialtrust.evidence.gathering import gather
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.tables import Answers, Claims, Images
-from spatialtrust.verdicts import conclude
 from tests.backends import tiny
 
 STEPS = ("detect", "gather", "fuse_and_decide")

@@ -22,10 +22,10 @@ import torch
 
 from spatialtrust import metrics
 from spatialtrust.backends.tabletop.labels import object_places
-from spatialtrust.demo import draw_scenes, examine, write_pictures
-from spatialtrust.fusion import TrustModel
-from spatialtrust.io.runs import RunFolder
-from spatialtrust.objects import contested
+from spatialtrust.claims.objects import contested
+from spatialtrust.fusion.model import TrustModel
+from spatialtrust.jobs.demo import draw_scenes, examine, write_pictures
+from spatialtrust.run.folder import RunFolder
 from spatialtrust.tables import Detections
 
 FIRST_SEED = 950_000

@@ -31,19 +31,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import metrics
-from spatialtrust.asked import ASKED
 from spatialtrust.backends.registry import open_asker, open_detector
-from spatialtrust.comparison import RECALL, compare, render, ways
-from spatialtrust.config import RunConfig
-from spatialtrust.crossvalidation import out_of_fold
-from spatialtrust.demo import claims_about, draw_scenes, exam_of, write_pictures
 from spatialtrust.errors import SpatialTrustError
-from spatialtrust.evaluation import interval
+from spatialtrust.evaluation.crossvalidation import out_of_fold
+from spatialtrust.evaluation.figures import interval
+from spatialtrust.evaluation.ways import RECALL, compare, render, ways
 from spatialtrust.files import write_text
-from spatialtrust.fusion import SHIPPED, TrustModel
-from spatialtrust.io.datasets import read_statements
-from spatialtrust.jobs import execute, prepare
-from spatialtrust.paper4 import Paper4
+from spatialtrust.fusion.base_method import Paper4
+from spatialtrust.fusion.model import SHIPPED, TrustModel
+from spatialtrust.io.claim_files import read_statements
+from spatialtrust.jobs.demo import claims_about, draw_scenes, exam_of, write_pictures
+from spatialtrust.questions.signals import ASKED
+from spatialtrust.run.config import RunConfig
+from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Claims
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.comparison import Exam
+    from spatialtrust.evaluation.ways import Exam
 
 ASKERS = ("blip2:Salesforce/blip2-opt-2.7b", "clip:openai/clip-vit-base-patch32")
 TINY = ("tabletop:blip2", "tabletop:clip")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from spatialtrust.config import RunConfig
-from spatialtrust.jobs import execute, prepare, settings_of
+from spatialtrust.run.config import RunConfig
+from spatialtrust.run.plan import execute, prepare, settings_of
 
 
 def main() -> None:

@@ -4,11 +4,13 @@
     python pipelines/fit_tabletop.py --scenes 60 --out /tmp/models   # does it all still run?
 
 Renders scenes that no checkpoint was trained on and nothing is judged by, runs the stages of
-`spatialtrust graph` on them with live models, and fits what ships in `spatialtrust/models/`. Four
-in five scenes are asked claims of which half are true; a third of these certify. On the others
-every phrase of the world is looked for, so that the trust models also see boxes where nothing is,
-and learn what a detector's score is worth; the base method learns from asked claims alone, which it
-is judged on. Prints figures cross-validated by scene. The same arguments give the same models.
+`spatialtrust graph` on them with live models, and fits what ships in
+`spatialtrust/fusion/models/`. Four in five scenes are asked claims of which half are true; a third
+of these certify. On the others every phrase of the world is looked for, so that the trust models
+also see boxes where nothing is, and learn what a detector's score is worth; the base method learns
+from asked claims alone, which it is judged on.
+
+Prints figures cross-validated by scene. The same arguments give the same models.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ import numpy as np
 import torch
 
 from spatialtrust import metrics
-from spatialtrust.comparison import Exam
-from spatialtrust.config import SHIPPED_FOR
-from spatialtrust.crossvalidation import out_of_fold
-from spatialtrust.demo import ASKERS, draw_scenes, examine, write_pictures
-from spatialtrust.fusion import TrustModel
-from spatialtrust.paper4 import Paper4
+from spatialtrust.evaluation.crossvalidation import out_of_fold
+from spatialtrust.evaluation.ways import Exam
+from spatialtrust.fusion.base_method import Paper4
+from spatialtrust.fusion.model import TrustModel
+from spatialtrust.jobs.demo import ASKERS, draw_scenes, examine, write_pictures
+from spatialtrust.run.config import SHIPPED_FOR
 
 FIRST_SEED = 600_000
 STAGES = ("detect", "claims", "ask", "gather")
@@ -97,7 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--scenes", type=int, default=900)
     parser.add_argument("--work", type=Path, default=Path("out/fit_tabletop"), help="resumes here")
-    parser.add_argument("--out", type=Path, default=Path("spatialtrust/models"))
+    parser.add_argument("--out", type=Path, default=Path("spatialtrust/fusion/models"))
     parser.add_argument("--folds", type=int, default=5, help="0: no cross-validation")
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from spatialtrust.crossvalidation import cross_validate
-from spatialtrust.evidence import collect
-from spatialtrust.fitting import SHIPPED_SHARES
-from spatialtrust.fusion import SHIPPED, TrustModel
-from spatialtrust.io.datasets import claims_from_rows
+from spatialtrust.evaluation.crossvalidation import cross_validate
+from spatialtrust.evidence.gathering import collect
+from spatialtrust.fusion.fitting import SHIPPED_SHARES
+from spatialtrust.fusion.model import SHIPPED, TrustModel
+from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
 from spatialtrust.language import parse_claim
 from spatialtrust.metrics import auroc, bootstrap, ece
@@ -76,7 +76,9 @@ def main() -> None:
     )
     parser.add_argument("statements", type=Path, nargs="+")
     parser.add_argument("--coco", type=Path, nargs="*", default=[], help="instance files")
-    parser.add_argument("--out", type=Path, default=Path(f"spatialtrust/models/{SHIPPED}.json"))
+    parser.add_argument(
+        "--out", type=Path, default=Path(f"spatialtrust/fusion/models/{SHIPPED}.json")
+    )
     parser.add_argument("--folds", type=int, default=5, help="0: no cross-validation")
     arguments = parser.parse_args()
     file = read(arguments.statements, arguments.coco)

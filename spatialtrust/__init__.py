@@ -11,36 +11,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spatialtrust.certification import Grid, certify
-    from spatialtrust.decision import DecisionRule, decide
+    from spatialtrust.decision.certification import Grid, certify
+    from spatialtrust.decision.rule import DecisionRule, decide
     from spatialtrust.errors import SpatialTrustError
-    from spatialtrust.evaluation import evaluate
-    from spatialtrust.fusion import TrustModel
+    from spatialtrust.evaluation.figures import evaluate
+    from spatialtrust.fusion.model import TrustModel
     from spatialtrust.graph import SceneGraph
-    from spatialtrust.pipeline import SpatialTrust
+    from spatialtrust.jobs.api import SpatialTrust
+    from spatialtrust.jobs.verification import Verification, verify
     from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images, Verdicts
-    from spatialtrust.verification import Verification, verify
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Grid": "certification",
-    "certify": "certification",
-    "DecisionRule": "decision",
-    "decide": "decision",
+    "Grid": "decision.certification",
+    "certify": "decision.certification",
+    "DecisionRule": "decision.rule",
+    "decide": "decision.rule",
     "SpatialTrustError": "errors",
-    "evaluate": "evaluation",
-    "TrustModel": "fusion",
+    "evaluate": "evaluation.figures",
+    "TrustModel": "fusion.model",
     "SceneGraph": "graph",
-    "SpatialTrust": "pipeline",
+    "SpatialTrust": "jobs.api",
     "Answers": "tables",
     "Claims": "tables",
     "Detections": "tables",
     "Evidence": "tables",
     "Images": "tables",
     "Verdicts": "tables",
-    "Verification": "verification",
-    "verify": "verification",
+    "Verification": "jobs.verification",
+    "verify": "jobs.verification",
 }
 """Public name to its module; loaded at first use, so that importing the package is cheap."""
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatialtrust.comparison import Exam
-from spatialtrust.measuring import measure
-from spatialtrust.priors import attributes
+from spatialtrust.evaluation.ways import Exam
+from spatialtrust.evidence.from_boxes import measure
+from spatialtrust.evidence.priors import attributes
 from spatialtrust.relations import DIRECTIONAL, NAMES
 from spatialtrust.tables import Grounding
 

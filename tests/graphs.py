@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatialtrust.decision import DecisionRule, decide
+from spatialtrust.decision.rule import DecisionRule, decide
 from spatialtrust.graph import SceneGraph
 from spatialtrust.tables import Detections, Verdicts
 

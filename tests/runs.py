@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from spatialtrust.config import RunConfig
 from spatialtrust.io.parquet import read_table
+from spatialtrust.run.config import RunConfig
 
 SCENES = Path(__file__).resolve().parents[1] / "data" / "still_lifes"
 TABLES = ("images", "detections", "claims", "evidence", "scores", "verdicts", "scenes")

@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from spatialtrust.calibration import CALIBRATORS, Beta, Isotonic, Platt, Temperature, from_dict
 from spatialtrust.errors import InputError
+from spatialtrust.fusion.calibration import (
+    CALIBRATORS,
+    Beta,
+    Isotonic,
+    Platt,
+    Temperature,
+    from_dict,
+)
 from spatialtrust.metrics import ece
 
 KINDS = list(CALIBRATORS.values())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialtrust.claims import MAX_OBJECTS, enumerate_claims
+from spatialtrust.claims.enumeration import MAX_OBJECTS, enumerate_claims
 from spatialtrust.errors import InputError, UnknownRelationError
 from spatialtrust.tables import Detections
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from spatialtrust import failure, metrics
 from spatialtrust.classify import METHODS, Splits, compare, divide, fit, fit_captions, load_method
 from spatialtrust.classify import score as score_images
+from spatialtrust.classify.embedded_images import EmbeddedImages
 from spatialtrust.classify.studies import (
     candidates,
     caption_baseline,
@@ -25,9 +26,8 @@ from spatialtrust.classify.studies import (
     summary,
     transfer,
 )
-from spatialtrust.cli_classify import app
+from spatialtrust.cli.classify import app
 from spatialtrust.errors import FileError, InputError
-from spatialtrust.io.embedded import EmbeddedImages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -421,7 +421,7 @@ def test_class_lists_are_read_from_a_file(photos: Path, tmp_path: Path, run: Any
     names.write_text("cat\nbee\nant\n\n")
     cache = tmp_path / "cache"
     run("embed", photos, "--out", cache, "--backend", "toy:pixels", "--classes", names)
-    from spatialtrust.io.embedded import load_embedded
+    from spatialtrust.classify.embedded_images import load_embedded
 
     assert load_embedded(cache)["test"].class_names == ("cat", "bee", "ant")
     with pytest.raises(FileError, match="one per line"):
@@ -434,7 +434,7 @@ def test_a_fresh_process_loads_what_another_embedded(
     """Nothing may lean on a module that the tests happen to have imported."""
     cache = tmp_path / "cache"
     run("embed", photos, "--out", cache, "--backend", "toy:pixels")
-    code = "from spatialtrust.cli import main; main()"
+    code = "from spatialtrust.cli.commands import main; main()"
     arguments = ["classify", "score", str(cache), "--out", str(tmp_path / "s.parquet")]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spatialtrust.cli import app
-from spatialtrust.config import RunConfig
+from spatialtrust.cli.commands import app
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.parquet import read_table
+from spatialtrust.run.config import RunConfig
 from tests.runs import SCENES, same, tables
 
 PIPELINES = Path(__file__).resolve().parents[1] / "pipelines"

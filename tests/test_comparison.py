@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from spatialtrust import metrics
-from spatialtrust.comparison import RECALL, Exam, Way, compare, render, ways
 from spatialtrust.errors import InputError
-from spatialtrust.evidence import gather
+from spatialtrust.evaluation.ways import RECALL, Exam, Way, compare, render, ways
+from spatialtrust.evidence.gathering import gather
 from spatialtrust.tables import Answers, Claims, Grounding
 from tests.exams import exam
 

@@ -4,8 +4,8 @@ from dataclasses import fields
 
 import pytest
 
-from spatialtrust.config import RunConfig
 from spatialtrust.errors import FileError, InputError, UnknownRelationError
+from spatialtrust.run.config import RunConfig
 
 
 def test_written_settings_load_back_equal(tmp_path) -> None:

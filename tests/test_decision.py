@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import beta
 
 from benchmarks.guarantees import Setting, World, simulate
-from spatialtrust.certification import Grid, certify, certify_verdicts
-from spatialtrust.decision import ANSWERS, DECISIONS, DecisionRule, decide
+from spatialtrust.decision.certification import Grid, certify, certify_verdicts
+from spatialtrust.decision.rule import ANSWERS, DECISIONS, DecisionRule, decide
 from spatialtrust.errors import GuaranteeError, InputError
 
 NAN = np.nan

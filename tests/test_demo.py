@@ -13,9 +13,11 @@ pytest.importorskip("torch")
 
 from spatialtrust.backends.tabletop import scene_truth
 from spatialtrust.backends.tabletop.training.pool import TRAINING_SEEDS
-from spatialtrust.cli import app
-from spatialtrust.config import SHIPPED_FOR
-from spatialtrust.demo import (
+from spatialtrust.cli.commands import app
+from spatialtrust.evaluation.curves import draw_curves
+from spatialtrust.fusion.model import TrustModel
+from spatialtrust.graph.files import load_graph
+from spatialtrust.jobs.demo import (
     ASKERS,
     CLAIMS,
     FIRST_SEED,
@@ -25,9 +27,7 @@ from spatialtrust.demo import (
     examine,
     write_pictures,
 )
-from spatialtrust.fusion import TrustModel
-from spatialtrust.io.curves import draw_curves
-from spatialtrust.io.graphs import load_graph
+from spatialtrust.run.config import SHIPPED_FOR
 
 
 @pytest.fixture(scope="module")

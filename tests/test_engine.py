@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from spatialtrust import engine
 from spatialtrust.errors import FileError, InputError
-from spatialtrust.io.runs import MANIFEST, RunFolder
-from spatialtrust.jobs import execute, prepare
+from spatialtrust.run import engine
+from spatialtrust.run.folder import MANIFEST, RunFolder
+from spatialtrust.run.parts import Source
+from spatialtrust.run.plan import execute, prepare
 from tests.runs import TABLES, close, copies, same, settings, tables
 
 
@@ -125,7 +126,7 @@ def test_a_stage_without_what_it_reads_names_the_order(tmp_path, scenes) -> None
 
 def test_an_unknown_engine_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match="valid: local, ray"):
-        engine.run([], engine.Source(), tmp_path, "spark")
+        engine.run([], Source(), tmp_path, "spark")
 
 
 def test_progress_counts_every_image_once(scenes, tmp_path) -> None:
@@ -139,7 +140,7 @@ def test_side_rows_are_found_by_bisection_wherever_they_are(scenes) -> None:
     import pyarrow as pa
 
     rows = pa.table({"image_id": ["a", "c", "c", "e"], "n": [1, 2, 3, 4]})
-    source = engine.Source(side={"rows": rows})
+    source = Source(side={"rows": rows})
     for listed, expected in ((["b"], []), (["c"], [2, 3]), (["a", "e"], [1, 4]), (["f"], [])):
         batch = source.batch(pa.table({"image_id": listed}))
         assert [row["n"] for cell in batch["rows"].to_pylist() for row in cell] == expected

@@ -10,7 +10,7 @@ import pytest
 
 from spatialtrust import metrics
 from spatialtrust.errors import InputError
-from spatialtrust.evaluation import evaluate
+from spatialtrust.evaluation.figures import evaluate
 from spatialtrust.tables import Verdicts
 
 

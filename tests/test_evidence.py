@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spatialtrust import priors
 from spatialtrust.errors import ColumnError, InputError
-from spatialtrust.evidence import Inputs, collect, gather
-from spatialtrust.features import BOXES, DETECTOR, FULL, LIVE, THINGS, Features
-from spatialtrust.measuring import contradict
-from spatialtrust.poses import KINDS, READINGS
+from spatialtrust.evidence import priors
+from spatialtrust.evidence.columns import BOXES, DETECTOR, FULL, LIVE, THINGS, Features
+from spatialtrust.evidence.from_boxes import contradict
+from spatialtrust.evidence.gathering import Inputs, collect, gather
+from spatialtrust.evidence.poses import KINDS, READINGS
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES, RELATIONS
 from spatialtrust.tables import Answers, Claims, Evidence, Grounding

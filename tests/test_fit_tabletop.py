@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from spatialtrust.config import SHIPPED_FOR
-from spatialtrust.fusion import TrustModel
-from spatialtrust.paper4 import Paper4
+from spatialtrust.fusion.base_method import Paper4
+from spatialtrust.fusion.model import TrustModel
+from spatialtrust.run.config import SHIPPED_FOR
 from tests.exams import exam
 from tests.scripts import load
 

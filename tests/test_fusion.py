@@ -8,11 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatialtrust import fitting
-from spatialtrust.answering import Answering
-from spatialtrust.boosting import MARGIN, Boosted
-from spatialtrust.certificate import image_hashes
-from spatialtrust.crossvalidation import out_of_fold
+from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.errors import (
     FileError,
     GuaranteeError,
@@ -20,16 +16,20 @@ from spatialtrust.errors import (
     NotFittedError,
     SchemaVersionError,
 )
-from spatialtrust.evidence import Inputs
-from spatialtrust.explanation import FAMILIES, contributions
-from spatialtrust.features import BOXES, FULL, LIVE, POSED, THINGS, Features
-from spatialtrust.fitting import BASIS, Shares
-from spatialtrust.fusion import TrustModel
-from spatialtrust.io.datasets import claims_from_rows
+from spatialtrust.evaluation.crossvalidation import out_of_fold
+from spatialtrust.evidence.columns import BOXES, FULL, LIVE, POSED, THINGS, Features
+from spatialtrust.evidence.gathering import Inputs
+from spatialtrust.evidence.priors import attributes
+from spatialtrust.fusion import fitting
+from spatialtrust.fusion.answer_weights import Answering
+from spatialtrust.fusion.boosting import MARGIN, Boosted
+from spatialtrust.fusion.explanation import FAMILIES, contributions
+from spatialtrust.fusion.fitting import BASIS, Shares
+from spatialtrust.fusion.model import TrustModel
+from spatialtrust.fusion.multilevel_fit import fit_multilevel
+from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.rows import RawRows
 from spatialtrust.metrics import auroc, ece
-from spatialtrust.multilevel_fit import fit_multilevel
-from spatialtrust.priors import attributes
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES
 from spatialtrust.tables import Claims, Grounding

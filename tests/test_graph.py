@@ -7,7 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from spatialtrust.decision import DecisionRule
+from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import (
     FileError,
     GuaranteeError,
@@ -15,10 +15,10 @@ from spatialtrust.errors import (
     SchemaVersionError,
     UnknownRelationError,
 )
-from spatialtrust.fusion import TrustModel
+from spatialtrust.fusion.model import TrustModel
+from spatialtrust.graph.files import load_graph, save_graph
 from spatialtrust.graph.formats import from_networkx, json_schema, parse, render, to_dict
 from spatialtrust.graph.repair import least_feedback
-from spatialtrust.io.graphs import load_graph, save_graph
 from tests.graphs import graph
 
 KITCHEN = [

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spatialtrust.grounding import chosen_ids, ground
+from spatialtrust.claims.grounding import chosen_ids, ground
 from spatialtrust.reasons import decode
 from spatialtrust.tables import Claims, Detections, Images
 

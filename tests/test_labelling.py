@@ -8,8 +8,8 @@ import pytest
 
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.io.images import read_header
-from spatialtrust.jobs import execute, prepare
-from spatialtrust.labelling import COLUMNS, choose, read_labels, write_labels
+from spatialtrust.jobs.labelling import COLUMNS, choose, read_labels, write_labels
+from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Claims
 from tests.runs import copies, settings
 

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialtrust.claims import enumerate_claims
-from spatialtrust.decision import DecisionRule
+from spatialtrust.claims.enumeration import enumerate_claims
+from spatialtrust.claims.objects import contested, pairs_within
+from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.graph import SceneGraph
-from spatialtrust.objects import contested, pairs_within
 from spatialtrust.tables import Detections, Verdicts
 
 

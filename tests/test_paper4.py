@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatialtrust.config import SHIPPED_FOR
 from spatialtrust.errors import FileError, InputError
-from spatialtrust.evidence import collect
-from spatialtrust.features import Features
+from spatialtrust.evidence.columns import Features
+from spatialtrust.evidence.gathering import collect
+from spatialtrust.fusion.base_method import PAPER4, Paper4, paper4
 from spatialtrust.metrics import auroc
-from spatialtrust.paper4 import PAPER4, Paper4, paper4
+from spatialtrust.run.config import SHIPPED_FOR
 from tests.exams import exam
 from tests.test_evidence import answers, boxes, claims
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialtrust.errors import InputError
-from spatialtrust.perturb import (
+from spatialtrust.questions.views import (
     NOISE_LEVELS,
     add_noise,
     box_mask,

@@ -6,7 +6,7 @@ import pytest
 
 from spatialtrust.errors import InputError, UnknownRelationError
 from spatialtrust.language import parse_claims
-from spatialtrust.prompts import (
+from spatialtrust.questions.prompts import (
     FORMS,
     PARAPHRASES,
     PROMPTS,

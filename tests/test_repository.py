@@ -62,7 +62,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "xgboost", "sklearn", "scipy", "cv2", "ray", "matplotlib",
              "networkx", "pandas", "rosbags")  # fmt: skip
     code = (
-        "import sys, spatialtrust, spatialtrust.cli\n"
+        "import sys, spatialtrust, spatialtrust.cli.commands\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     printed = subprocess.run(

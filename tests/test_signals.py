@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialtrust.asked import ASKED
+from spatialtrust.decision.verdicts import assertions
 from spatialtrust.errors import InputError
-from spatialtrust.prompts import FORMS, PARAPHRASES
+from spatialtrust.evidence.from_answers import COLUMNS, answered, listen, text_baseline
+from spatialtrust.questions.prompts import FORMS, PARAPHRASES
+from spatialtrust.questions.signals import ASKED
 from spatialtrust.reasons import bit
-from spatialtrust.signals import COLUMNS, answered, listen, text_baseline
 from spatialtrust.tables import Answers, Claims
-from spatialtrust.verdicts import assertions
 
 RELATIONS = ("left of", "above", "near", "in", "between")
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from spatialtrust.batches import nest, unnest
-from spatialtrust.decision import DecisionRule
+from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError
-from spatialtrust.io.graphs import load_graph
+from spatialtrust.graph.files import load_graph
 from spatialtrust.io.images import read_header
 from spatialtrust.io.parquet import read_table, write_table
-from spatialtrust.io.runs import RunFolder
-from spatialtrust.jobs import STAGES, execute, prepare, stages_of
+from spatialtrust.run.batches import nest, unnest
+from spatialtrust.run.folder import RunFolder
+from spatialtrust.run.plan import STAGES, execute, prepare, stages_of
 from spatialtrust.tables import Answers, Claims
 from tests.runs import SCENES, copies, same, settings, tables
 

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from spatialtrust import TrustModel, verify
-from spatialtrust.cli import app
+from spatialtrust.cli.commands import app
 from spatialtrust.errors import InputError
-from spatialtrust.training import fit_from
+from spatialtrust.jobs.own_model import fit_from
 
 
 def _rows(count: int, *, skill: float = 0.9, answers: bool = True) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spatialtrust import verify
-from spatialtrust.cli import app
+from spatialtrust.cli.commands import app
 from spatialtrust.errors import InputError
 from spatialtrust.reasons import encode
 from spatialtrust.relations import NAMES

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import pyarrow as pa
 
-from spatialtrust.asked import ASKED
 from spatialtrust.errors import InputError, suggest
-from spatialtrust.perturb import make_view, needs_boxes, parse_view
-from spatialtrust.prompts import STATEMENT, question, reform
+from spatialtrust.questions.prompts import STATEMENT, question, reform
+from spatialtrust.questions.signals import ASKED
+from spatialtrust.questions.views import make_view, needs_boxes, parse_view
 from spatialtrust.relations import RELATIONS
 from spatialtrust.tables import Answers
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from spatialtrust.backends.base import Asker, Pixels
     from spatialtrust.backends.batching import Budget
-    from spatialtrust.prompts import Triple
+    from spatialtrust.questions.prompts import Triple
     from spatialtrust.tables import Claims, Grounding
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from spatialtrust.backends.loading import (
 )
 from spatialtrust.backends.packing import best_size, plant, stack
 from spatialtrust.errors import BackendError
-from spatialtrust.prompts import STATEMENT, alternatives, caption
+from spatialtrust.questions.prompts import STATEMENT, alternatives, caption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.backends.base import Options, Pixels
-    from spatialtrust.prompts import Triple
+    from spatialtrust.questions.prompts import Triple
     from spatialtrust.tables import Answers, Claims, Grounding
 
 _CLASSES: Final = {"clip": "CLIPModel", "siglip": "SiglipModel"}

@@ -28,8 +28,8 @@ _BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
     {
         "clip": "spatialtrust.backends.clip:open_backend",
         "blip2": "spatialtrust.backends.blip2:open_backend",
-        "grounding-dino": "spatialtrust.backends.grounding_dino:open_backend",
-        "groundingdino-py": "spatialtrust.backends.groundingdino_py:open_backend",
+        "grounding-dino": "spatialtrust.backends.grounding_dino.hf:open_backend",
+        "groundingdino-py": "spatialtrust.backends.grounding_dino.original:open_backend",
         "lavis": "spatialtrust.backends.lavis:open_backend",
         "recorded.asker": "spatialtrust.backends.recorded:open_asker",
         "recorded.detector": "spatialtrust.backends.recorded:open_detector",

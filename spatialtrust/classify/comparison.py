@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from spatialtrust import metrics
-from spatialtrust.certification import Grid, certify
 from spatialtrust.classify.methods import METHODS, Method, expect_known, fit
 from spatialtrust.classify.splits import Splits, divide
+from spatialtrust.decision.certification import Grid, certify
 from spatialtrust.errors import SpatialTrustError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.decision import DecisionRule
+    from spatialtrust.decision.rule import DecisionRule
 
     Scores = NDArray[np.float64]
 

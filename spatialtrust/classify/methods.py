@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.classify.embedded_images import EmbeddedImages
     from spatialtrust.classify.splits import Splits
-    from spatialtrust.io.embedded import EmbeddedImages
 
     Scores = NDArray[np.float64]
 

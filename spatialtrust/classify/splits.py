@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialtrust.classify.embedded_images import EmbeddedImages, warn_of_duplicates
 from spatialtrust.errors import InputError
-from spatialtrust.io.embedded import EmbeddedImages, warn_of_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

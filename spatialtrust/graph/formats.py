@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from spatialtrust.decision import DecisionRule
+from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import InputError, SchemaVersionError
 from spatialtrust.graph.scene import CANDIDATES, NODE_COLUMNS, SceneGraph
 from spatialtrust.schema import VERSION
@@ -111,7 +111,7 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
     except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise InputError(
             f"{source}: is not a scene graph of this package ({type(error).__name__}: {error}); "
-            "see spatialtrust/schemas/scene_graph.schema.json"
+            "see spatialtrust/graph/scene_graph.schema.json"
         ) from error
 
 
@@ -237,7 +237,7 @@ def parse(text: str, kind: str, source: str = "scene graph") -> SceneGraph:
 @lru_cache(maxsize=1)
 def json_schema() -> dict[str, Any]:
     """The published JSON schema of the node-link format."""
-    file = resources.files("spatialtrust") / "schemas" / "scene_graph.schema.json"
+    file = resources.files("spatialtrust.graph") / "scene_graph.schema.json"
     return dict(json.loads(file.read_text(encoding="utf-8")))
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.decision import DecisionRule, decide
+from spatialtrust.claims.objects import contested
+from spatialtrust.decision.rule import DecisionRule, decide
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.graph.repair import contradicting
-from spatialtrust.objects import contested
 from spatialtrust.reasons import bit, decode, encode
 from spatialtrust.relations import RELATIONS, canonical
 from spatialtrust.schema import CLAIMS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import networkx as nx
     from numpy.typing import NDArray
 
-    from spatialtrust.fusion import TrustModel
+    from spatialtrust.fusion.model import TrustModel
     from spatialtrust.tables import Verdicts
 
 CANDIDATES: Final = pa.schema(

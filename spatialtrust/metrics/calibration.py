@@ -40,7 +40,7 @@ def _probabilities(ranking: Ranking) -> Ranking:
         raise InputError(
             f"confidence holds {levels[outside][0]:g} ({outside.sum()} distinct values are "
             "outside [0, 1]); calibration is only defined for probabilities: calibrate raw "
-            "scores first (spatialtrust.calibration)"
+            "scores first (spatialtrust.fusion.calibration)"
         )
     return ranking
 

@@ -191,8 +191,8 @@ def coverage_at_accuracy(confidence: ArrayLike, is_correct: ArrayLike, accuracy:
     """Largest share of rows that one threshold accepts with at least this accuracy.
 
     Tied rows are accepted together. 0 where no threshold reaches the accuracy, NaN without rows.
-    This picks the threshold on the rows it is judged on; `spatialtrust.decision` gives one that
-    holds on new rows.
+    This picks the threshold on the rows it is judged on; `spatialtrust.decision.rule` gives one
+    that holds on new rows.
 
     Raises
     ------

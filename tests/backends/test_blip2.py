@@ -8,7 +8,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from spatialtrust.asked import ASKED  # noqa: E402
 from spatialtrust.backends import asking  # noqa: E402
 from spatialtrust.backends.asking import ask_for  # noqa: E402
 from spatialtrust.backends.base import Asker, Options  # noqa: E402
@@ -16,9 +15,10 @@ from spatialtrust.backends.blip2 import open_backend  # noqa: E402
 from spatialtrust.backends.blip2.replies import read  # noqa: E402
 from spatialtrust.backends.packing import plant  # noqa: E402
 from spatialtrust.errors import InputError  # noqa: E402
-from spatialtrust.perturb import mirror  # noqa: E402
-from spatialtrust.prompts import caption, question  # noqa: E402
-from spatialtrust.signals import listen  # noqa: E402
+from spatialtrust.evidence.from_answers import listen  # noqa: E402
+from spatialtrust.questions.prompts import caption, question  # noqa: E402
+from spatialtrust.questions.signals import ASKED  # noqa: E402
+from spatialtrust.questions.views import mirror  # noqa: E402
 from spatialtrust.tables import Claims, Grounding  # noqa: E402
 
 KINDS = ("opt", "t5", "itm")

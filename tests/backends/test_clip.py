@@ -12,7 +12,7 @@ from spatialtrust.backends.base import Asker, Embedder, Options  # noqa: E402
 from spatialtrust.backends.clip import open_backend  # noqa: E402
 from spatialtrust.backends.packing import best_size, plant  # noqa: E402
 from spatialtrust.errors import BackendError  # noqa: E402
-from spatialtrust.prompts import alternatives, caption  # noqa: E402
+from spatialtrust.questions.prompts import alternatives, caption  # noqa: E402
 from spatialtrust.tables import Claims  # noqa: E402
 
 KINDS = ("clip", "siglip")

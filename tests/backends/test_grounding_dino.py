@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from spatialtrust.backends.base import Detector, Options  # noqa: E402
-from spatialtrust.backends.grounding_dino import open_backend  # noqa: E402
-from spatialtrust.backends.phrases import MARKS, pack, tokenize  # noqa: E402
-from spatialtrust.backends.suppression import select  # noqa: E402
+from spatialtrust.backends.grounding_dino.hf import open_backend  # noqa: E402
+from spatialtrust.backends.grounding_dino.phrases import MARKS, pack, tokenize  # noqa: E402
+from spatialtrust.backends.grounding_dino.suppression import select  # noqa: E402
 from spatialtrust.errors import BackendError  # noqa: E402
 from tests.backends import tiny  # noqa: E402
 

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from spatialtrust.backends import groundingdino_py
 from spatialtrust.backends.base import Options
-from spatialtrust.backends.groundingdino_py import (
+from spatialtrust.backends.grounding_dino import original as groundingdino_py
+from spatialtrust.backends.grounding_dino.original import (
     find_text_encoder,
     load_weights,
     open_backend,

@@ -14,9 +14,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spatialtrust import cli_backends
 from spatialtrust.backends import install as module
 from spatialtrust.backends.install import Environment, home, install, interpreter
+from spatialtrust.cli import backends as cli_backends
 from spatialtrust.errors import BackendError, InputError
 
 SCRIPT = """#!/bin/sh

@@ -13,10 +13,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from spatialtrust import cli_backends
 from spatialtrust.backends import bundles, registry
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.registry import open_asker, open_detector, open_embedder
+from spatialtrust.cli import backends as cli_backends
 from spatialtrust.errors import BackendError, InputError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from spatialtrust.backends.tabletop import sample_scene
 from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
 from spatialtrust.backends.tabletop.truth import pair_truth
-from spatialtrust.claims import enumerate_claims
+from spatialtrust.claims.enumeration import enumerate_claims
 from spatialtrust.tables import Detections
 
 SCENE = sample_scene(3)

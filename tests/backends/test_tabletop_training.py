@@ -23,7 +23,7 @@ from spatialtrust.backends.tabletop.training.manifest import NAME, hashes
 from spatialtrust.backends.tabletop.training.pool import TRAINING_SEEDS, draw_pool
 from spatialtrust.backends.tabletop.training.recipes import RECIPES
 from spatialtrust.backends.tabletop.truth import RELATIONS
-from spatialtrust.prompts import PARAPHRASES, alternatives, question
+from spatialtrust.questions.prompts import PARAPHRASES, alternatives, question
 
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "train_tabletop.py"
 

@@ -136,7 +136,7 @@ def test_difficulties_differ_as_their_names_say():
 
 
 def test_a_dataset_is_read_as_claims_with_boxes(tmp_path):
-    from spatialtrust.io.datasets import read_claims
+    from spatialtrust.io.claim_files import read_claims
 
     truth = tabletop.write_dataset(tmp_path, 3, seed=2, difficulty="occluded")
     rows = [json.loads(line) for line in truth.read_text("utf-8").splitlines()]

@@ -14,7 +14,7 @@ import pytest
 
 from spatialtrust.errors import ColumnError, FileError, InputError
 from spatialtrust.io.boxes import choose_convention, parse_boxes, to_corners
-from spatialtrust.io.datasets import ClaimFile, read_claims
+from spatialtrust.io.claim_files import ClaimFile, read_claims
 from spatialtrust.reasons import decode
 
 _ROW = {

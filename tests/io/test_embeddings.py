@@ -12,10 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from spatialtrust.classify.embedded_images import EmbeddedImages, embed_images, load_embedded
+from spatialtrust.classify.embedding_store import (
+    EmbeddingStore,
+    Recipe,
+    decode,
+    digest_of,
+    embed_texts,
+)
+from spatialtrust.classify.labelled_images import LabelledImage, labelled_images
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
-from spatialtrust.io.embedded import EmbeddedImages, embed_images, load_embedded
-from spatialtrust.io.embeddings import EmbeddingStore, Recipe, decode, digest_of, embed_texts
-from spatialtrust.io.labelled_images import LabelledImage, labelled_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -411,7 +417,7 @@ def test_links_in_archives_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_oversized_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spatialtrust.io.labelled_images.LARGEST_MEMBER", 10)
+    monkeypatch.setattr("spatialtrust.classify.labelled_images.LARGEST_MEMBER", 10)
     with pytest.raises(FileError, match="more than 10"):
         list(labelled_images(_tar(tmp_path / "0.tar", PAIRS)))
 

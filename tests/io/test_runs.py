@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from spatialtrust.errors import FileError, InputError, SchemaVersionError
-from spatialtrust.io.runs import MANIFEST, RunFolder
+from spatialtrust.run.folder import MANIFEST, RunFolder
 
 ROWS = pa.table({"image_id": ["a.jpg"]})
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatialtrust.certification import Grid, certify, certify_verdicts
-from spatialtrust.decision import DecisionRule, decide
+from spatialtrust.decision.certification import Grid, certify, certify_verdicts
+from spatialtrust.decision.rule import DecisionRule, decide
 
 PROBABILITY = st.one_of(
     st.integers(0, 10).map(lambda k: k / 10), st.floats(0, 1, width=32), st.just(np.nan)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spatialtrust import geometry as g
-from spatialtrust.evidence import Inputs
-from spatialtrust.features import CLAIMED, FULL, POSED, Features
-from spatialtrust.fusion import TrustModel
-from spatialtrust.measuring import measure
-from spatialtrust.poses import READINGS, pose
-from spatialtrust.priors import attributes
+from spatialtrust.evidence.columns import CLAIMED, FULL, POSED, Features
+from spatialtrust.evidence.from_boxes import measure
+from spatialtrust.evidence.gathering import Inputs
+from spatialtrust.evidence.poses import READINGS, pose
+from spatialtrust.evidence.priors import attributes
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.relations import NAMES, RELATIONS
 from spatialtrust.tables import Grounding
 

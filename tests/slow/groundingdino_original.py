@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 from spatialtrust.backends.base import Options
-from spatialtrust.backends.groundingdino_py import build, open_backend, read_config
+from spatialtrust.backends.grounding_dino.original import build, open_backend, read_config
 from spatialtrust.io.parquet import write_table
 
 

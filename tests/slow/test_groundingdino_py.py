@@ -22,8 +22,8 @@ import pytest
 from safetensors.torch import load_file
 
 from spatialtrust.backends.base import Options
-from spatialtrust.backends.grounding_dino import open_backend
-from spatialtrust.backends.groundingdino_py import SIDES
+from spatialtrust.backends.grounding_dino.hf import open_backend
+from spatialtrust.backends.grounding_dino.original import SIDES
 from spatialtrust.io.parquet import read_table
 from spatialtrust.tables import Detections
 from tests.backends.tiny import bert_tokenizer

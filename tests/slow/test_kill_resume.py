@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from spatialtrust.io.runs import LOCK
-from spatialtrust.jobs import execute, prepare
+from spatialtrust.run.folder import LOCK
+from spatialtrust.run.plan import execute, prepare
 from tests.runs import copies, same, settings, tables
 
 pytestmark = pytest.mark.slow
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 PROGRAM = """
 import sys
 from pathlib import Path
-from spatialtrust.io.runs import LOCK
-from spatialtrust.jobs import execute, prepare
+from spatialtrust.run.folder import LOCK
+from spatialtrust.run.plan import execute, prepare
 from tests.runs import settings
 images, boxes, out = map(Path, sys.argv[1:])
 execute(prepare(settings(boxes, overlays=True), out, [images]))

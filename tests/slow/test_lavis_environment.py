@@ -21,8 +21,8 @@ from spatialtrust.backends.install import ENVIRONMENTS, install, interpreter
 from spatialtrust.backends.lavis import open_backend
 from spatialtrust.backends.lavis.client import TYPES
 from spatialtrust.errors import BackendError
-from spatialtrust.perturb import mirror
-from spatialtrust.prompts import STATEMENT, caption, question
+from spatialtrust.questions.prompts import STATEMENT, caption, question
+from spatialtrust.questions.views import mirror
 from spatialtrust.tables import Answers, Claims
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

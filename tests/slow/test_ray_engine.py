@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spatialtrust.io.parquet import write_table
-from spatialtrust.jobs import execute, prepare
+from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Answers
 from tests.runs import TABLES, close, copies, settings, tables
 

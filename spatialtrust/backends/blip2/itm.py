@@ -21,7 +21,7 @@ from spatialtrust.backends.loading import (
     load_tokenizer,
     preprocess,
 )
-from spatialtrust.prompts import caption
+from spatialtrust.questions.prompts import caption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from spatialtrust.backends.base import Pixels
     from spatialtrust.backends.batching import Budget
-    from spatialtrust.prompts import Triple
+    from spatialtrust.questions.prompts import Triple
 
 _CAPTION: Final = 12
 """Tokens of a usual caption, for the size of a row."""

@@ -12,7 +12,7 @@ from spatialtrust.backends.loading import (
     load_tokenizer,
     preprocess,
 )
-from spatialtrust.prompts import STATEMENT, question
+from spatialtrust.questions.prompts import STATEMENT, question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from spatialtrust.backends.base import Pixels
     from spatialtrust.backends.batching import Budget
-    from spatialtrust.prompts import Triple
+    from spatialtrust.questions.prompts import Triple
 
 ACTIVATIONS = 16
 """Tensors of a layer's width that are alive at once while a transformer layer runs."""

@@ -23,7 +23,7 @@ from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.blip2.replies import SPELLINGS
 from spatialtrust.backends.lavis.session import Session, Timeouts
 from spatialtrust.errors import FileError, InputError, suggest
-from spatialtrust.prompts import STATEMENT, caption, question
+from spatialtrust.questions.prompts import STATEMENT, caption, question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.backends.base import Options, Pixels
-    from spatialtrust.prompts import Triple
+    from spatialtrust.questions.prompts import Triple
     from spatialtrust.tables import Answers, Claims, Grounding
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from spatialtrust.backends.tabletop.truth import RELATIONS, pair_truth
-from spatialtrust.prompts import PARAPHRASES, Triple
+from spatialtrust.questions.prompts import PARAPHRASES, Triple
 
 if TYPE_CHECKING:
     import numpy as np

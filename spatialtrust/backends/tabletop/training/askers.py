@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from spatialtrust.backends.tabletop.claims import draw_claims
 from spatialtrust.backends.tabletop.training.detector import SIZE, normalise
-from spatialtrust.prompts import alternatives, caption, question
+from spatialtrust.questions.prompts import alternatives, caption, question
 
 if TYPE_CHECKING:
     from spatialtrust.backends.tabletop.claims import Said

@@ -1,0 +1,1 @@
+"""GroundingDINO: in transformers, and in the original package."""

@@ -1,0 +1,277 @@
+"""GroundingDINO and MM-GroundingDINO: all phrases of an image in as few prompts as hold them.
+
+A phrase's score for a box is the mean of its tokens' probabilities, as in the original's grounding
+by token spans. Boxes of one phrase that overlap are one object; a phrase without a box above the
+threshold is absent, and has one row that says so.
+
+Source: Liu et al., Grounding DINO (arXiv 2303.05499); Zhao et al., MM-Grounding-DINO
+(arXiv 2401.02361).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from spatialtrust.backends.batching import Budget
+from spatialtrust.backends.grounding_dino.phrases import PAD, Prompt, pack, tokenize
+from spatialtrust.backends.grounding_dino.suppression import Boxes, corners, select
+from spatialtrust.backends.loading import (
+    Checkpoint,
+    device_of,
+    dtype_of,
+    load_image_processor,
+    load_model,
+    load_tokenizer,
+    locate,
+    preprocess,
+)
+from spatialtrust.tables import Detections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from spatialtrust.backends.base import Options, Pixels
+
+_CLASSES: Final = {
+    "grounding-dino": "GroundingDinoForObjectDetection",
+    "mm-grounding-dino": "MMGroundingDinoForObjectDetection",
+}
+_BYTES_PER_PIXEL: Final = 1200
+"""Activations in float32: backbone, encoder levels and their attention to the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One row of a forward pass: a prompt put to an image."""
+
+    image_id: str
+    prompt: Prompt
+    values: torch.Tensor
+    size: tuple[int, int]
+
+
+class GroundingDino:
+    """A ``Detector``; weights load at the first image."""
+
+    needs_pixels = True
+
+    def __init__(self, checkpoint: Checkpoint, reference: str, options: Options) -> None:
+        self.reference = reference
+        self.revision = checkpoint.revision
+        self._checkpoint, self._options = checkpoint, options
+        self._budget = Budget(options.memory)
+
+    def detect(
+        self, images: Mapping[str, Pixels], phrases: Mapping[str, Sequence[str]]
+    ) -> Detections:
+        """See ``Detector.detect``."""
+        wanted = {image_id: list(dict.fromkeys(phrases[image_id])) for image_id in sorted(phrases)}
+        ids, refused = tokenize(
+            (phrase for asked in wanted.values() for phrase in asked),
+            self._tokenizer,
+            self._text_limit,
+        )
+        status: dict[tuple[str, str], str] = {}
+        found: dict[tuple[str, str], Boxes] = {}
+        jobs: list[_Job] = []
+        if ids:
+            self._load()
+        for image_id, asked in wanted.items():
+            status |= {(image_id, p): refused[p] for p in asked if p in refused}
+            usable = {phrase: ids[phrase] for phrase in asked if phrase in ids}
+            if image_id not in images or images[image_id].size == 0:
+                status |= {(image_id, phrase): "image_unreadable" for phrase in asked}
+                continue
+            try:
+                jobs += self._prepare(image_id, images[image_id], usable)
+            except Exception as error:  # whatever PIL or NumPy make of a broken array
+                status |= {(image_id, p): f"image_unreadable: {error}" for p in usable}
+            if sum(job.values.nbytes for job in jobs) > self._budget.memory / 4:
+                self._run(jobs, found, status)
+                jobs.clear()
+        self._run(jobs, found, status)
+        return _table(wanted, found, status, self.reference)
+
+    def _load(self) -> None:
+        """Load before the first batch: a fault in loading is not an image's."""
+        _ = self._processor, self._model
+
+    def _prepare(
+        self, image_id: str, pixels: Pixels, ids: Mapping[str, tuple[int, ...]]
+    ) -> list[_Job]:
+        if not ids:
+            return []
+        values = preprocess(self._processor, [pixels], self._device, self._dtype)[0]
+        height, width = pixels.shape[:2]
+        prompts = pack(ids, self._text_limit)
+        return [_Job(image_id, prompt, values, (width, height)) for prompt in prompts]
+
+    def _run(
+        self,
+        jobs: Sequence[_Job],
+        found: dict[tuple[str, str], Boxes],
+        status: dict[tuple[str, str], str],
+    ) -> None:
+        """Batches hold images of one size only: padding would make results depend on the batch."""
+        by_size: dict[tuple[int, ...], list[_Job]] = defaultdict(list)
+        for job in jobs:
+            by_size[tuple(job.values.shape)].append(job)
+        for shape, members in by_size.items():
+            cost = float(np.prod(shape[1:])) * _BYTES_PER_PIXEL * self._dtype.itemsize / 4
+
+            def forward(places: list[int], members: list[_Job] = members) -> None:
+                batch = [members[place] for place in places]
+                probabilities, boxes = self._forward(batch)
+                for row, job in enumerate(batch):
+                    chosen = self._choose(job, probabilities[row], boxes[row])
+                    found.update(((job.image_id, p), kept) for p, kept in chosen.items())
+
+            for place, why in self._budget.run([cost] * len(members), forward).items():
+                job = members[place]
+                status.update(((job.image_id, phrase), why) for phrase in job.prompt.spans)
+
+    def _forward(self, batch: Sequence[_Job]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Token probabilities (B, Q, L) and boxes (B, Q, 4), centre and extent in fractions."""
+        import torch
+
+        longest = max(len(job.prompt.tokens) for job in batch)
+        ids = np.full((len(batch), longest), PAD, dtype=np.int64)
+        for row, job in enumerate(batch):
+            ids[row, : len(job.prompt.tokens)] = job.prompt.tokens
+        tokens = torch.from_numpy(ids).to(self._device)
+        first: dict[str, int] = {}
+        for row, job in enumerate(batch):
+            first.setdefault(job.image_id, row)
+        with torch.inference_mode():
+            self._backbone.rows = list(first.values())
+            order = {image_id: place for place, image_id in enumerate(first)}
+            self._backbone.owner = [order[job.image_id] for job in batch]
+            outputs = self._model(
+                pixel_values=torch.stack([job.values for job in batch]),
+                input_ids=tokens,
+                attention_mask=(tokens != PAD).long(),
+                token_type_ids=torch.zeros_like(tokens),
+            )
+            probabilities = outputs.logits.float().sigmoid().cpu().numpy()
+            return probabilities, outputs.pred_boxes.float().cpu().numpy()
+
+    def _choose(
+        self, job: _Job, probabilities: NDArray[np.float32], boxes: NDArray[np.float32]
+    ) -> dict[str, Boxes]:
+        spans = job.prompt.spans
+        scores = np.stack([probabilities[:, a:b].mean(axis=1) for a, b in spans.values()])
+        kept = select(
+            scores,
+            corners(boxes, *job.size),
+            self._options.score_threshold,
+            self._options.top_k,
+        )
+        return dict(zip(spans, kept, strict=True))
+
+    @cached_property
+    def _device(self) -> torch.device:
+        return device_of(self._options)
+
+    @cached_property
+    def _dtype(self) -> torch.dtype:
+        return dtype_of(self._options, self._device)
+
+    @cached_property
+    def _model(self) -> Any:
+        name = _CLASSES[self._checkpoint.model_type]
+        return load_model(self._checkpoint, name, self._device, self._dtype)
+
+    @cached_property
+    def _backbone(self) -> Any:
+        """The vision backbone, replaced by one that runs once per image of a batch."""
+        self._model.model.backbone = once_per_image(self._model.model.backbone)
+        return self._model.model.backbone
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return load_tokenizer(self._checkpoint)
+
+    @cached_property
+    def _processor(self) -> Any:
+        return load_image_processor(self._checkpoint)
+
+    @property
+    def _text_limit(self) -> int:
+        return int(self._checkpoint.config.get("max_text_len", 256))
+
+
+def open_backend(target: str, reference: str, options: Options) -> GroundingDino:
+    """Find the files of a GroundingDINO; see ``registry.py``."""
+    return GroundingDino(locate(target, reference, tuple(_CLASSES)), reference, options)
+
+
+def once_per_image(backbone: Any) -> Any:
+    """A backbone that computes each image of a batch once, for however many prompts it is there.
+
+    Its ``rows`` say where each image first occurs in the batch, ``owner`` which image a row shows.
+    """
+    from torch import nn
+
+    class OncePerImage(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = backbone
+            self.position_embedding = backbone.position_embedding
+            self.rows: list[int] = []
+            self.owner: list[int] = []
+
+        def forward(self, pixel_values: Any, pixel_mask: Any) -> tuple[list[Any], list[Any]]:
+            features, positions = self.backbone(pixel_values[self.rows], pixel_mask[self.rows])
+            return (
+                [(states[self.owner], mask[self.owner]) for states, mask in features],
+                [position[self.owner] for position in positions],
+            )
+
+    return OncePerImage()
+
+
+def _table(
+    wanted: Mapping[str, Sequence[str]],
+    found: Mapping[tuple[str, str], Boxes],
+    status: Mapping[tuple[str, str], str],
+    model: str,
+) -> Detections:
+    """One row per box, and one with null corners for a phrase without a box."""
+    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    names: list[tuple[str, str, int, str]] = []
+    parts = []
+    for image_id, phrases in wanted.items():
+        for phrase in phrases:
+            kept = found.get((image_id, phrase), nothing)
+            why = status.get((image_id, phrase), "ok" if len(kept.scores) else "not_found")
+            rows = max(1, len(kept.scores))
+            names += [(image_id, phrase, rank, why) for rank in range(rows)]
+            block = np.full((rows, 5), np.nan, dtype=np.float32)
+            block[: len(kept.scores), :4] = kept.corners
+            block[: len(kept.scores), 4] = kept.scores
+            parts.append(block)
+    if not parts:
+        return Detections.empty()
+    image_ids, said, ranks, statuses = zip(*names, strict=True)
+    numbers = np.concatenate(parts)
+    columns: dict[str, Any] = {
+        "image_id": pa.array(image_ids, pa.string()),
+        "object_id": pa.array([f"{p}#{r}" for p, r in zip(said, ranks, strict=True)], pa.string()),
+        "phrase": pa.array(said, pa.string()),
+        "rank": pa.array(ranks, pa.int32()),
+        "model": pa.array([model] * len(names), pa.string()),
+        "status": pa.array(statuses, pa.string()),
+    }
+    for place, name in enumerate(("x1", "y1", "x2", "y2", "score")):
+        values = numbers[:, place]
+        columns[name] = pa.array(values, pa.float32(), mask=np.isnan(values))
+    return Detections.from_columns(columns, "detections").sorted()

@@ -1,0 +1,1 @@
+"""Which claims to ask, and which boxes they mean."""

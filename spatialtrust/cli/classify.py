@@ -1,0 +1,310 @@
+"""``spatialtrust classify``: whether zero-shot classifications can be trusted.
+
+spatialtrust classify embed photos/ --backend clip:openai/clip-vit-base-patch32 --out cache/
+spatialtrust classify compare cache/ --out comparison.json
+spatialtrust classify train cache/ --method vilu --out vilu.safetensors
+spatialtrust classify score cache/ --method vilu.safetensors --out scores.parquet
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spatialtrust.cli.output import emit, plain, progress, say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spatialtrust.classify.embedded_images import EmbeddedImages
+
+app = typer.Typer(
+    name="classify",
+    help="Whether zero-shot classifications can be trusted: embed images once, then score them, "
+    "train predictors of failure, and compare all methods on one split.",
+    no_args_is_help=True,
+)
+
+Cache = Annotated[Path, typer.Argument(help="Folder that `embed` wrote.")]
+Name = Annotated[str, typer.Option(help="Data set in it.")]
+Model = Annotated[
+    str | None, typer.Option(help="Whose embeddings; needed where several are cached.")
+]
+Auxiliary = Annotated[
+    str | None, typer.Option(help="Second image encoder, for TrustVLM's prototypes.")
+]
+Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
+
+
+class Study(StrEnum):
+    """A study of the ViLU paper."""
+
+    COMPONENTS = "components"
+    LOSSES = "losses"
+    LABELS = "label-efficiency"
+    CANDIDATES = "candidates"
+    TRANSFER = "transfer"
+
+
+@app.command()
+def embed(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder CLASS/... or SPLIT/CLASS/...; list (.csv .jsonl .parquet: image, class or "
+            "caption, split); CoOp split (.json); WebDataset archives (.tar)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Cache; several models and data sets can share it.")],
+    backend: Annotated[str, typer.Option(help="Embedder, such as clip:openai/clip-vit-b...")],
+    name: Name = "images",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder that paths in a list are relative to.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="Class names, one per line; default: those met, sorted.")
+    ] = None,
+    template: Annotated[str, typer.Option(help="Prompt.")] = "a photo of a {}.",
+    images_only: Annotated[bool, typer.Option(help="For a second image encoder.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+) -> None:
+    """Embed images, class prompts and captions once; a run that was killed goes on."""
+    from spatialtrust.backends.registry import open_embedder
+    from spatialtrust.classify.embedded_images import embed_images
+    from spatialtrust.classify.labelled_images import labelled_images
+
+    with progress("images") as report:
+        table = embed_images(
+            out,
+            open_embedder(backend),
+            labelled_images(source, images=images),
+            name=name,
+            classes=None if classes is None else _lines(classes),
+            template=template,
+            images_only=images_only,
+            batch_size=batch_size,
+            progress=report,
+        )
+    status = table["status"].to_pylist()
+    unreadable = [
+        f"{image_id}: {why}"
+        for image_id, why in zip(table["image_id"].to_pylist(), status, strict=True)
+        if why != "ok"
+    ]
+    for line in unreadable[:20]:
+        say(line)
+    splits = {
+        entry["values"] or "all": entry["counts"]
+        for entry in table["split"].value_counts().to_pylist()
+    }
+    emit(
+        {
+            "data_set": out / f"{name}.parquet",
+            "backend": backend,
+            "images": len(status),
+            "unreadable": len(unreadable),
+            "splits": splits,
+            "classes": table["class_name"].drop_null().unique().to_pylist(),
+            "captions": len(status) - table["caption"].null_count,
+        }
+    )
+
+
+@app.command()
+def train(
+    cache: Cache,
+    out: Annotated[Path, typer.Option(help="The fitted method goes here (.safetensors).")],
+    method: Annotated[str, typer.Option(help="vilu, trustvlm, rel-u ...; see compare.")] = "vilu",
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the method, such as epochs=50.")
+    ] = None,
+    captions: Annotated[
+        bool, typer.Option(help="ViLU and LVU: learn from pairs of image and caption.")
+    ] = False,
+    name: Name = "images",
+    model: Model = None,
+    auxiliary: Auxiliary = None,
+    seed: Seed = 0,
+) -> None:
+    """Fit one method and save it."""
+    from spatialtrust.classify import Splits, fit, fit_captions
+    from spatialtrust.errors import InputError
+
+    parts = _load(cache, name, model, auxiliary)
+    options = _options(option or [])
+    if captions:
+        pairs = parts["train"] if "train" in parts else parts["all"]
+        fitted = fit_captions(method, pairs, seed=seed, **options)
+    else:
+        fitted = fit(method, Splits.of(parts, seed=seed), seed=seed, **options)
+    if fitted.predictor is None:
+        raise InputError(f"{method} needs no training; use score --method {method}")
+    fitted.predictor.save(out)
+    emit(
+        {
+            "method": method,
+            "file": out,
+            "labelled_data": str(fitted.labelled_data),
+            **fitted.predictor.facts_,
+        }
+    )
+
+
+@app.command()
+def score(
+    cache: Cache,
+    out: Annotated[Path, typer.Option(help="Scores go here, one row per image (Parquet).")],
+    method: Annotated[
+        str, typer.Option(help="File that train wrote, or a label-free score.")
+    ] = "mcm",
+    split: Annotated[str, typer.Option(help="train, calibration, test or all.")] = "test",
+    name: Name = "images",
+    model: Model = None,
+    auxiliary: Auxiliary = None,
+) -> None:
+    """Score the predictions on one split: higher = safer."""
+    import pyarrow as pa
+
+    from spatialtrust.classify import METRICS, load_method
+    from spatialtrust.errors import InputError
+    from spatialtrust.io.parquet import write_table
+
+    parts = _load(cache, name, model, auxiliary)
+    if split not in parts:
+        raise InputError(f'split "{split}" is not there; splits here: {", ".join(parts)}')
+    images = parts[split]
+    fitted = load_method(method)
+    confidence = fitted.score(images)
+    names = pa.array(images.class_names)
+    predicted = fitted.predict(images)
+    columns: dict[str, Any] = {
+        "image_id": images.image_ids.tolist(),
+        "predicted": names.take(pa.array(predicted)),
+        "confidence": confidence,
+    }
+    result: dict[str, Any] = {"method": fitted.name, "images": len(images), "scores": out}
+    if (images.labels >= 0).all():
+        correct = predicted == images.labels
+        columns["is_correct"] = correct
+        result["accuracy"] = float(correct.mean())
+        result |= {key: metric(confidence, correct) for key, metric in METRICS.items()}
+    write_table(pa.table(columns), out)
+    emit(result)
+
+
+@app.command()
+def compare(
+    cache: Cache,
+    out: Annotated[Path | None, typer.Option(help="Also write the result here (JSON).")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="Repeat to choose some; default: all.")
+    ] = None,
+    study: Annotated[Study | None, typer.Option(help="A study of ViLU instead.")] = None,
+    label_set: Annotated[
+        list[str] | None, typer.Option(help="Data sets that the transfer study scores.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of ViLU, for studies.")
+    ] = None,
+    accuracy: Annotated[float, typer.Option(min=0.5, max=1.0, help="To certify.")] = 0.95,
+    delta: Annotated[float, typer.Option(min=0.0, max=1.0, help="... but for this.")] = 0.1,
+    resamples: Annotated[int, typer.Option(min=1)] = 1000,
+    name: Name = "images",
+    model: Model = None,
+    auxiliary: Auxiliary = None,
+    seed: Seed = 0,
+) -> None:
+    """All methods on one split with paired intervals, or a study of ViLU."""
+    from spatialtrust.classify import METHODS, Splits
+    from spatialtrust.classify import compare as run
+    from spatialtrust.files import write_text
+
+    parts = _load(cache, name, model, auxiliary)
+    if study is not None:
+        sets = {one: _load(cache, one, model, None) for one in label_set or []}
+        result = _study(study, parts, sets, _options(option or []), seed)
+    else:
+        result = run(
+            Splits.of(parts, seed=seed),
+            method or METHODS,
+            seed=seed,
+            accuracy=accuracy,
+            delta=delta,
+            resamples=resamples,
+            progress=say,
+        ).to_dict()
+    emit(result)
+    if out is not None:
+        write_text(json.dumps(plain(result), indent=2) + "\n", out)
+
+
+def _study(
+    study: Study,
+    parts: Mapping[str, EmbeddedImages],
+    label_sets: Mapping[str, Mapping[str, EmbeddedImages]],
+    options: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    from spatialtrust.classify import Splits, studies
+    from spatialtrust.errors import InputError
+
+    seeds = (seed, seed + 1, seed + 2)
+    if study in (Study.CANDIDATES, Study.TRANSFER) and not {"train", "test"} <= set(parts):
+        raise InputError(f"this study needs the splits train and test; here: {', '.join(parts)}")
+    if study is Study.CANDIDATES:
+        table = studies.candidates(parts["train"], parts["test"], seeds=seeds, **options)
+    elif study is Study.TRANSFER:
+        if not label_sets:
+            raise InputError("the transfer study needs --label-set, the data sets to score")
+        tests = {
+            one: sets.get("test", next(iter(sets.values()))) for one, sets in label_sets.items()
+        }
+        table = studies.transfer(parts["train"], tests, seeds=seeds, **options)
+    else:
+        run = {
+            Study.COMPONENTS: studies.components,
+            Study.LOSSES: studies.losses,
+            Study.LABELS: studies.label_efficiency,
+        }[study]
+        table = run(Splits.of(parts, seed=seed), seeds=seeds, **options)
+    return {"study": study.value, "summary": studies.summary(table), "rows": table.to_pylist()}
+
+
+def _load(
+    cache: Path, name: str, model: str | None, auxiliary: str | None
+) -> dict[str, EmbeddedImages]:
+    from spatialtrust.classify.embedded_images import load_embedded
+
+    return load_embedded(cache, name=name, model=model, auxiliary=auxiliary)
+
+
+def _options(given: list[str]) -> dict[str, Any]:
+    """``epochs=50`` as a keyword; values are JSON where they read as such, else text."""
+    from spatialtrust.errors import InputError
+
+    options: dict[str, Any] = {}
+    for text in given:
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise InputError(f'--option "{text}" is no NAME=VALUE, such as epochs=50')
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return options
+
+
+def _lines(path: Path) -> list[str]:
+    from spatialtrust.errors import FileError
+
+    try:
+        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(
+            path, f"cannot be read ({error})", "give class names, one per line"
+        ) from error
+    return [name for name in names if name]

@@ -1,0 +1,246 @@
+"""The command line: JSON to stdout, progress and logs to stderr, exit code 2 for bad input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from spatialtrust import __version__
+from spatialtrust.cli import backends as cli_backends
+from spatialtrust.cli import classify as cli_classify
+from spatialtrust.cli import demo as cli_demo
+from spatialtrust.cli import graph as cli_graph
+from spatialtrust.cli.output import emit, plain, say
+from spatialtrust.errors import InputError, SpatialTrustError
+
+app = typer.Typer(
+    name="spatialtrust",
+    help="When can a vision-language model's spatial claim be trusted?\n\n"
+    "Check claims against boxes (verify), build scene graphs whose edges can be trusted (graph), "
+    "fit the check to your own robot (label, fit), and measure it (eval). See it work: demo.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Entry point: package errors become one line on stderr."""
+    try:
+        app()
+    except InputError as error:
+        _fail(error, 2)
+    except SpatialTrustError as error:
+        _fail(error, 1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def _fail(error: Exception, code: int) -> None:
+    typer.secho(f"error: {error}", err=True, fg="red")
+    sys.exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation and say what is missing for what."""
+    from spatialtrust.jobs.doctor import examine, summary
+
+    checks = examine()
+    for check in checks:
+        mark = {True: "ok     ", False: "BROKEN ", None: "absent "}[check.ok]
+        remedy = f"  ->  {check.remedy}" if check.remedy else ""
+        typer.echo(f"{mark}{check.name}: {check.found}{remedy}", err=True)
+    result = summary(checks)
+    emit(result)
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Shipped model's name, or the JSON that `fit` wrote.")
+]
+BoxFormat = Annotated[
+    Literal["xyxy", "xywh", "cxcywh"] | None,
+    typer.Option(help="Default: told from the numbers, and logged."),
+]
+BoxUnit = Annotated[
+    Literal["pixel", "fraction"] | None,
+    typer.Option(help="Default: told from the numbers, and logged."),
+]
+
+
+@app.command()
+def verify(
+    claims: Annotated[Path, typer.Argument(help="CLAIMS.jsonl, .csv or .parquet; .gz of text.")],
+    out: Annotated[Path, typer.Option(help="Verdicts go here, one row per claim (Parquet).")],
+    model: ModelOption = "vsr-boxes",
+    min_confidence: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="Plain threshold; promises nothing.")
+    ] = 0.8,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=1.0, help="Certified instead: so much of what goes out is right"),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="... but for this probability.")
+    ] = None,
+    box_format: BoxFormat = None,
+    box_unit: BoxUnit = None,
+    explain: Annotated[bool, typer.Option(help="Also say of each claim why, in words.")] = False,
+) -> None:
+    """How far can each claim be trusted, given the boxes?
+
+    A claim is a row with `caption` ("The mug is left of the kettle.") or `subject`, `relation` and
+    `object`; `subject_box` and `object_box` of four numbers; and, where you have them, `claim_id`,
+    `image`, `width`, `height`, the VLM's `answer` and `p_yes`, and a `label`. Your columns are
+    kept. Rows that cannot be used abstain, with a reason.
+
+        spatialtrust verify claims.jsonl --out verdicts.parquet
+
+        spatialtrust verify claims.csv --out v.parquet --accuracy 0.9 --delta 0.1
+    """
+    from spatialtrust.files import write_text
+    from spatialtrust.io.parquet import write_table
+    from spatialtrust.jobs.verification import verify as run
+
+    found = run(
+        claims,
+        model=model,
+        min_confidence=min_confidence,
+        accuracy=accuracy,
+        delta=delta,
+        box_format=box_format,
+        box_unit=box_unit,
+        explain=explain,
+    )
+    write_table(found.verdicts.data, out)
+    manifest = out.with_name(f"{out.name}.manifest.json")
+    write_text(json.dumps(plain(found.manifest), indent=2, ensure_ascii=False) + "\n", manifest)
+    for note in found.notes:
+        say(note)
+    for fault in found.faults[:_MOST_FAULTS]:
+        say(str(fault))
+    if len(found.faults) > _MOST_FAULTS:
+        say(f"... and {len(found.faults) - _MOST_FAULTS} more; see `reasons` in {out}")
+    emit({"out": out, **{name: found.manifest[name] for name in _VERIFY_SUMMARY}})
+    if found.broken is not None:
+        raise found.broken
+
+
+_MOST_FAULTS = 50
+_VERIFY_SUMMARY = (
+    "claims", "emitted", "decisions", "reasons", "faults", "model", "calibrated_on",
+    "in_sample_share", "rule",
+)  # fmt: skip
+
+
+@app.command(name="eval")
+def evaluate(
+    verdicts: Annotated[Path, typer.Argument(help="What `verify` wrote, with a column `label`.")],
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap by image; 0: none.")] = 1000,
+    seed: int = 0,
+) -> None:
+    """How good are verdicts whose labels are known?
+
+    Prints AUROC, AURC, coverage at 60 to 95 % accuracy beside its ceiling and beside the verifier
+    alone, ECE and Brier, each with a 95 % interval by image, by family of relations, and a
+    reliability table: as JSON on stdout, as a table on stderr.
+    """
+    from spatialtrust.evaluation.figures import evaluate as run
+    from spatialtrust.evaluation.figures import render
+    from spatialtrust.io.parquet import read_table
+    from spatialtrust.tables import Verdicts
+
+    table = Verdicts.from_arrow(read_table(verdicts), str(verdicts))
+    found = run(table, resamples=resamples, seed=seed)
+    manifest = verdicts.with_name(f"{verdicts.name}.manifest.json")
+    if manifest.is_file():
+        origin = json.loads(manifest.read_text(encoding="utf-8"))
+        known = ("model", "calibrated_on", "in_sample_share")
+        found = {**{name: origin.get(name) for name in known}, **found}
+    say(render(found))
+    emit(found)
+
+
+@app.command()
+def fit(
+    claims: Annotated[
+        Path, typer.Argument(help="Labelled claims (as for verify), or a run folder with labels.")
+    ],
+    out: Annotated[Path, typer.Option(help="The fitted model, one JSON file.")],
+    base: Annotated[str, typer.Option(help="Model to start from below 1,000 rows.")] = "vsr-boxes",
+    name: Annotated[
+        str | None, typer.Option(help="What the data is called; default: file.")
+    ] = None,
+    box_format: BoxFormat = None,
+    box_unit: BoxUnit = None,
+    seed: int = 0,
+) -> None:
+    """Fit the trust model to your VLM, your detector and your scenes.
+
+    About 200 rows with a `label` (1: true, 0: false), and your VLM's `answer` or `p_yes` if it is
+    to count, set how much the answer weighs and calibrate the result; from 1,000 rows on the whole
+    model is fitted anew. Rows of one image stay together. Half of the rows are kept to certify
+    thresholds, so draw them at random from what the robot will see.
+    """
+    from spatialtrust.jobs.own_model import fit_from
+
+    model, report = fit_from(
+        claims, base=base, name=name, box_format=box_format, box_unit=box_unit, seed=seed
+    )
+    model.save(out)
+    emit({"out": out, **report})
+
+
+models = typer.Typer(
+    help="Which models can be used, where their files are, and how to get them.",
+    rich_markup_mode="markdown",
+)
+
+
+@models.callback(invoke_without_command=True)
+def backends(
+    context: typer.Context,
+    relations: Annotated[
+        bool, typer.Option("--relations", help="List the relations instead, with their wordings.")
+    ] = False,
+) -> None:
+    """Which models can be used, where their files are, and how to get them."""
+    if context.invoked_subcommand is not None:
+        return
+    if relations:
+        from spatialtrust.relations import RELATIONS
+
+        emit({name: asdict(relation) for name, relation in RELATIONS.items()})
+        return
+    cli_backends.list_backends()
+
+
+models.command(name="fetch")(cli_backends.fetch)
+models.command(name="install")(cli_backends.install)
+cli_graph.mount(app)
+app.command(name="demo")(cli_demo.demo)
+app.add_typer(models, name="backends")
+app.add_typer(cli_classify.app, name="classify")

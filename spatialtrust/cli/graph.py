@@ -1,0 +1,375 @@
+"""``spatialtrust graph`` and the stages of a run: ``detect claims ask gather fuse decide link``.
+
+spatialtrust graph photos/ --detections boxes.json --asker none --out run/
+spatialtrust fuse run/ --model mine.json
+spatialtrust decide run/ --min-confidence 0.9
+spatialtrust link run/
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spatialtrust.cli.output import emit, images_done, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spatialtrust.run.config import RunConfig
+    from spatialtrust.tables import Claims
+
+Images = Annotated[
+    list[Path] | None, typer.Argument(help="Image files, and folders (searched recursively).")
+]
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+Out = Annotated[Path | None, typer.Option(help="Run folder: tables, graphs/ and overlays/.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="TOML with settings; options given here win.")
+]
+Detections = Annotated[
+    Path | None, typer.Option(help="Boxes recorded elsewhere; short for --detector recorded:FILE.")
+]
+Detector = Annotated[str | None, typer.Option(help="Backend reference of the detector.")]
+Asker = Annotated[
+    str | None, typer.Option(help="Backend reference of the VLM, or none: boxes alone.")
+]
+Signals = Annotated[
+    str | None,
+    typer.Option(help="Asked of the VLM: answer, and paraphrases, orbit, noise, crop besides."),
+]
+Objects = Annotated[
+    str | None, typer.Option(help='Phrases to look for, such as "mug, kettle, table".')
+]
+Vocabulary = Annotated[Path | None, typer.Option(help="File of phrases to look for, one a line.")]
+ClaimsFile = Annotated[
+    Path | None, typer.Option("--claims", help="Your own claims, as for verify; boxes not needed.")
+]
+Relations = Annotated[str | None, typer.Option(help='Such as "left of, above, on".')]
+Pairs = Annotated[str | None, typer.Option(help='Only these, such as "mug:kettle, mug:table".')]
+MaxObjects = Annotated[int | None, typer.Option(help="Objects paired per image.")]
+Model = Annotated[
+    str | None, typer.Option(help="Trust model: auto, a shipped one, or the file fit wrote.")
+]
+MinConfidence = Annotated[
+    float | None, typer.Option(help="Plain threshold, 0.5 to 1; promises nothing. Default 0.8.")
+]
+Accuracy = Annotated[float | None, typer.Option(help="Certified threshold instead; see fit.")]
+Delta = Annotated[float | None, typer.Option(help="... but for this probability.")]
+Formats = Annotated[str | None, typer.Option(help="Graph files: json, graphml, dot.")]
+Overlays = Annotated[
+    bool | None, typer.Option("--overlays/--no-overlays", help="Draw graphs onto images.")
+]
+Repair = Annotated[
+    bool | None, typer.Option("--repair/--no-repair", help="Drop contradicting edges.")
+]
+Engine = Annotated[str | None, typer.Option(help="local, or ray.")]
+PartSize = Annotated[int | None, typer.Option(help="Images in memory at a time.")]
+ScoreThreshold = Annotated[
+    float | None, typer.Option(help="A detector's box that scores less is not there.")
+]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")]
+Remake = Annotated[
+    bool, typer.Option("--remake", help="Make detections and answers again if settings differ.")
+]
+
+
+def graph(
+    images: Images = None,
+    out: Out = None,
+    config: ConfigFile = None,
+    detections: Detections = None,
+    detector: Detector = None,
+    asker: Asker = None,
+    signals: Signals = None,
+    objects: Objects = None,
+    vocabulary: Vocabulary = None,
+    claims: ClaimsFile = None,
+    relations: Relations = None,
+    pairs: Pairs = None,
+    max_objects: MaxObjects = None,
+    model: Model = None,
+    min_confidence: MinConfidence = None,
+    accuracy: Accuracy = None,
+    delta: Delta = None,
+    formats: Formats = None,
+    overlays: Overlays = None,
+    repair: Repair = None,
+    engine: Engine = None,
+    part_size: PartSize = None,
+    device: Device = None,
+    score_threshold: ScoreThreshold = None,
+    remake: Remake = False,
+    write_config: Annotated[
+        bool, typer.Option("--write-config", help="Print the settings as TOML, and do nothing.")
+    ] = False,
+) -> None:
+    """Images in, scene graphs out: tables, a graph and a picture per image, in one run folder.
+
+    A run that was stopped goes on where it was. With --asker none the verifier itself proposes the
+    edges from boxes; the threshold is then a plain one, and directions are the viewer's.
+
+        spatialtrust graph photos/ --detections boxes.json --asker none --out run/
+
+        spatialtrust graph --write-config > run.toml
+    """
+    settings = _settings(
+        config,
+        detector=_detector(detections, detector),
+        asker=asker,
+        signals=_listed(signals),
+        objects=_phrases(objects, vocabulary),
+        relations=_listed(relations),
+        pairs=_listed(pairs),
+        max_objects=max_objects,
+        model=model,
+        min_confidence=min_confidence,
+        accuracy=accuracy,
+        delta=delta,
+        formats=_listed(formats),
+        overlays=overlays,
+        repair=repair,
+        engine=engine,
+        part_size=part_size,
+        device=device,
+        score_threshold=score_threshold,
+    )
+    if write_config:
+        typer.echo(settings.to_toml(), nl=False)
+        return
+    if not images or out is None:
+        raise typer.BadParameter("give images and --out; see spatialtrust graph --help")
+    from spatialtrust.run.plan import STAGES
+
+    _run(settings, out, STAGES, images=images, claims=claims, remake=remake)
+
+
+def detect(
+    images: Images = None,
+    out: Out = None,
+    config: ConfigFile = None,
+    detections: Detections = None,
+    detector: Detector = None,
+    objects: Objects = None,
+    vocabulary: Vocabulary = None,
+    claims: ClaimsFile = None,
+    engine: Engine = None,
+    part_size: PartSize = None,
+    device: Device = None,
+    score_threshold: ScoreThreshold = None,
+    remake: Remake = False,
+) -> None:
+    """Find objects in images: the tables images and detections of a run folder."""
+    if not images or out is None:
+        raise typer.BadParameter("give images and --out; see spatialtrust detect --help")
+    settings = _settings(
+        config,
+        detector=_detector(detections, detector),
+        objects=_phrases(objects, vocabulary),
+        engine=engine,
+        part_size=part_size,
+        device=device,
+        score_threshold=score_threshold,
+    )
+    _run(settings, out, ["detect"], images=images, claims=claims, remake=remake)
+
+
+def make_claims(
+    run: Run,
+    config: ConfigFile = None,
+    claims: ClaimsFile = None,
+    relations: Relations = None,
+    pairs: Pairs = None,
+    max_objects: MaxObjects = None,
+    engine: Engine = None,
+    remake: Remake = False,
+) -> None:
+    """Say what to claim of each image: all pairs of its objects, or your own claims."""
+    settings = _settings(
+        config,
+        run,
+        relations=_listed(relations),
+        pairs=_listed(pairs),
+        max_objects=max_objects,
+        engine=engine,
+    )
+    _run(settings, run, ["claims"], claims=claims, remake=remake)
+
+
+def ask(
+    run: Run,
+    config: ConfigFile = None,
+    asker: Asker = None,
+    signals: Signals = None,
+    engine: Engine = None,
+    device: Device = None,
+    remake: Remake = False,
+) -> None:
+    """Ask a VLM about every claim of a run."""
+    settings = _settings(
+        config,
+        run,
+        asker=asker,
+        signals=_listed(signals),
+        engine=engine,
+        device=device,
+    )
+    _run(settings, run, ["ask"], remake=remake)
+
+
+def gather(run: Run, config: ConfigFile = None, engine: Engine = None) -> None:
+    """Gather the evidence of every claim from stored boxes and answers."""
+    _run(_settings(config, run, engine=engine), run, ["gather"])
+
+
+def fuse(run: Run, config: ConfigFile = None, model: Model = None, engine: Engine = None) -> None:
+    """Turn evidence into P(the claim is true), by a trust model."""
+    _run(_settings(config, run, model=model, engine=engine), run, ["fuse"])
+
+
+def decide(
+    run: Run,
+    config: ConfigFile = None,
+    model: Model = None,
+    min_confidence: MinConfidence = None,
+    accuracy: Accuracy = None,
+    delta: Delta = None,
+    engine: Engine = None,
+) -> None:
+    """Accept, correct or abstain, at another threshold: no model of vision is touched."""
+    settings = _settings(
+        config,
+        run,
+        model=model,
+        min_confidence=min_confidence,
+        accuracy=accuracy,
+        delta=delta,
+        engine=engine,
+    )
+    _run(settings, run, ["decide"])
+
+
+def link(
+    run: Run,
+    config: ConfigFile = None,
+    formats: Formats = None,
+    overlays: Overlays = None,
+    repair: Repair = None,
+    engine: Engine = None,
+) -> None:
+    """Make scene graphs and pictures of the verdicts."""
+    settings = _settings(
+        config,
+        run,
+        formats=_listed(formats),
+        overlays=overlays,
+        repair=repair,
+        engine=engine,
+    )
+    _run(settings, run, ["link"])
+
+
+def label(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="The CSV; default: labels.csv in RUN.")] = None,
+    rows: Annotated[int, typer.Option(min=2, help="How many claims to judge.")] = 200,
+    seed: int = 0,
+) -> None:
+    """Write claims to judge: half at random to certify thresholds, half to fit the model.
+
+    Fill the column `label` with 1 (true) or 0, looking at the column `picture`, then:
+
+        spatialtrust fit RUN --out mine.json
+    """
+    from spatialtrust.jobs.labelling import write_labels
+
+    emit(write_labels(run, out, rows, seed))
+
+
+def mount(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for name, command in (
+        ("graph", graph),
+        ("detect", detect),
+        ("claims", make_claims),
+        ("ask", ask),
+        ("gather", gather),
+        ("fuse", fuse),
+        ("decide", decide),
+        ("link", link),
+        ("label", label),
+    ):
+        app.command(name=name)(command)
+
+
+def _run(
+    settings: RunConfig,
+    out: Path,
+    names: Sequence[str],
+    *,
+    images: Sequence[Path] | None = None,
+    claims: Path | None = None,
+    remake: bool = False,
+) -> None:
+    """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
+    from spatialtrust.run.plan import execute, prepare
+
+    job = prepare(settings, out, images, None if claims is None else _claims(claims))
+    for note in job.notes:
+        say(note)
+    total = job.source.images.num_rows if job.source.images is not None else None
+    with images_done(total) as advance:
+        found = execute(job, names, progress=lambda count: advance(count, "images"), remake=remake)
+    emit(found)
+
+
+def _claims(path: Path) -> Claims:
+    """The user's claims; rows that cannot be used are named on stderr."""
+    from spatialtrust.io.claim_files import read_statements
+
+    found = read_statements(path)
+    for fault in found.faults:
+        say(str(fault))
+    return found.claims
+
+
+def _settings(config: Path | None, run: Path | None = None, **options: Any) -> RunConfig:
+    """Settings of the run so far, of the file, and of the command line; later ones win."""
+    from spatialtrust.run.config import RunConfig
+    from spatialtrust.run.plan import settings_of
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if config is not None:
+        return RunConfig.load(config, **given)
+    earlier = {} if run is None else settings_of(run)
+    return RunConfig.from_dict({**earlier, **given}, "options")
+
+
+def _detector(detections: Path | None, detector: str | None) -> str | None:
+    if detections is None:
+        return detector
+    if detector is not None:
+        raise typer.BadParameter("give --detections or --detector, not both")
+    return f"recorded:{detections}"
+
+
+def _phrases(objects: str | None, vocabulary: Path | None) -> list[str] | None:
+    from spatialtrust.errors import FileError
+
+    if vocabulary is None:
+        return _listed(objects)
+    try:
+        lines = vocabulary.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(vocabulary, f"cannot be read ({error})", "give a phrase per line") from (
+            error
+        )
+    return [*(_listed(objects) or ()), *(line.strip() for line in lines if line.strip())]
+
+
+def _listed(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    return [part.strip() for part in text.split(",") if part.strip()]

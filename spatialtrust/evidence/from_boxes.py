@@ -1,0 +1,222 @@
+"""From boxes and relations to evidence columns: plain arrays, no tables.
+
+>>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
+>>> things = priors.attributes(["mug"]).T, priors.attributes(["kettle"]).T
+>>> found = measure(boxes, np.array([NAMES.index("left of")], np.int16), things)
+>>> float(found.column("alignment")[0].round(2))
+3.0
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from spatialtrust import geometry
+from spatialtrust.evidence import priors
+from spatialtrust.evidence.columns import DETECTOR, FULL, THINGS, Features
+from spatialtrust.evidence.poses import KINDS, READINGS, pose
+from spatialtrust.geometry import Boxes
+from spatialtrust.reasons import bit
+from spatialtrust.relations import NAMES, RELATIONS
+from spatialtrust.tables import Grounding
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spatialtrust.geometry import Column
+
+_AXIS: Final = np.array([" xyz".index(RELATIONS[name].axis or " ") for name in NAMES])
+_SIGN: Final = np.array([RELATIONS[name].sign for name in NAMES], dtype=np.float32)
+_KIND: Final = np.array([list(KINDS).index(r.kind) for r in READINGS], dtype=np.float32)
+_RELATION_REASONS: Final = np.array(
+    [
+        (not RELATIONS[name].checkable_in_2d) * bit("relation_not_2d")
+        | RELATIONS[name].needs_depth * bit("relation_needs_depth")
+        for name in NAMES
+    ],
+    dtype=np.uint32,
+)
+
+
+def measure(
+    grounding: Grounding,
+    relation: NDArray[np.int16],
+    things: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> Features:
+    """Every column that needs no VLM; the others are NaN.
+
+    Parameters
+    ----------
+    grounding: (N,) boxes.
+    relation: (N,) place in ``relations.NAMES``, -1: unknown.
+    things: ``priors.attributes`` of subjects and of objects, transposed: (attributes, N).
+    """
+    subject, subject_faults = _fractions(grounding.subject_box, grounding.image_size)
+    other, other_faults = _fractions(grounding.object_box, grounding.image_size)
+    known = np.maximum(relation, 0)
+    values = np.full((len(FULL), len(relation)), np.nan, dtype=np.float32)
+    features = Features(
+        values,
+        relation,
+        np.full(len(relation), -1, dtype=np.int8),
+        grounding.reasons
+        | subject_faults
+        | other_faults
+        | np.where(relation < 0, np.uint32(bit("relation_unknown")), _RELATION_REASONS[known]),
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        _claimed(features, subject, other, known)
+        _posed(features, subject, other, known, things)
+    sized = np.isfinite(grounding.image_size[:, 0] + grounding.image_size[:, 1])
+    if not sized.all():
+        for name in _OF_IMAGE:
+            features.column(name)[~sized] = np.nan
+    _detector(features, grounding)
+    return features
+
+
+def contradict(features: Features) -> Features:
+    """The opposite left/right claims about the same boxes: "A is right of B" for "left of".
+
+    Parameters
+    ----------
+    features: (N,) claims along x.
+
+    >>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
+    >>> things = priors.attributes(["mug"]).T, priors.attributes(["kettle"]).T
+    >>> found = measure(boxes, np.array([NAMES.index("left of")], np.int16), things)
+    >>> float(contradict(found).column("alignment")[0].round(2))
+    -3.0
+    """
+    turned = replace(features, values=features.values.copy(), relation=_OPPOSITE[features.relation])
+    for name in ("alignment", "relation_sign", "offset_x"):
+        turned.column(name)[:] = -features.column(name)
+    # In the pose a claim is about "right of", so its opposite is the mirror image.
+    turned.column("left_offset")[:] = -features.column("right_offset")
+    turned.column("right_offset")[:] = -features.column("left_offset")
+    return turned
+
+
+_OPPOSITE: Final = np.array(
+    [NAMES.index(RELATIONS[name].opposite or name) for name in NAMES], dtype=np.int16
+)
+
+_OF_IMAGE: Final = (
+    "first_log_area", "second_log_area", "first_top", "first_bottom", "second_top",
+    "second_bottom", "first_border", "second_border", "log_metres_apart",
+)  # fmt: skip
+"""Columns in units of the image: unknown where its size is."""
+
+
+def _fractions(
+    given: NDArray[np.float32], size: NDArray[np.float32]
+) -> tuple[Boxes, NDArray[np.uint32]]:
+    """Boxes in fractions of the image where its size is known, and what is wrong with them."""
+    width, height = size.T
+    sized = np.isfinite(width + height)
+    columns = np.array(np.asarray(given, dtype=np.float32).T, order="C")
+    absent = np.isnan(columns).all(axis=0)
+    columns[::2] /= np.where(sized, width, np.float32(1))
+    columns[1::2] /= np.where(sized, height, np.float32(1))
+    boxes = Boxes.of(columns.T)
+    broken = np.isnan(boxes.columns[0]) & ~absent
+    return boxes, broken * np.uint32(bit("degenerate_box"))
+
+
+def _claimed(features: Features, subject: Boxes, other: Boxes, relation: NDArray[np.int16]) -> None:
+    """Columns along the claimed direction, roles as they are worded."""
+    x, y = geometry.offset(subject, other, "x"), geometry.offset(subject, other, "y")
+    axis, sign = _AXIS[relation], _SIGN[relation]
+    flat = (axis == 1) | (axis == 2)
+    along = np.where(axis == 1, x, y)
+    _set(features, "alignment", np.where(flat, sign * along, np.nan))
+    _set(features, "across", np.where(flat, np.abs(np.where(axis == 1, y, x)), np.nan))
+    _set(features, "separation", geometry.separation(subject, other))
+    steady = np.where(
+        axis == 1,
+        geometry.stability(subject, other, "x"),
+        geometry.stability(subject, other, "y"),
+    )
+    _set(features, "stability", np.where(flat, steady, np.nan))
+    _set(features, "relation_axis", axis)
+    _set(features, "relation_sign", sign)
+    _set(features, "relation_kind", _KIND[relation])
+
+
+def _posed(
+    features: Features,
+    subject: Boxes,
+    other: Boxes,
+    relation: NDArray[np.int16],
+    things: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> None:
+    first, second, swapped = pose(subject, other, relation)
+    columns: dict[str, Column] = {
+        "offset_x": geometry.offset(first, second, "x"),
+        "offset_y": geometry.offset(first, second, "y"),
+        "left_offset": geometry.edge_offset(first, second, "x", "low"),
+        "right_offset": geometry.edge_offset(first, second, "x", "high"),
+        "top_offset": geometry.edge_offset(first, second, "y", "low"),
+        "bottom_offset": geometry.edge_offset(first, second, "y", "high"),
+        "gap_x": geometry.gap(first, second, "x"),
+        "gap_y": geometry.gap(first, second, "y"),
+        "first_log_area": geometry.log_area(first),
+        "second_log_area": geometry.log_area(second),
+        "first_in_second": geometry.containment(first, second),
+        "second_in_first": geometry.containment(second, first),
+        "log_distance": np.log(geometry.distance(first, second) + np.float32(0.05)),
+        "first_top": first.columns[1],
+        "first_bottom": first.columns[3],
+        "second_top": second.columns[1],
+        "second_bottom": second.columns[3],
+        "first_border": geometry.border_distance(first),
+        "second_border": geometry.border_distance(second),
+        "inset": np.maximum(geometry.inset(first, second), np.float32(-1)),
+        "eccentricity": np.minimum(geometry.eccentricity(first, second), np.float32(3)),
+    }
+    # Boxes meet where they do on both axes; how far apart they are only counts once they do not.
+    columns["gap"] = np.maximum(columns["gap_x"], columns["gap_y"])
+    columns["free_space"] = np.maximum(columns["gap"], np.float32(0))
+    columns["log_size_ratio"] = columns["first_log_area"] - columns["second_log_area"]
+    ours, theirs = things
+    block = features.block(THINGS)
+    size = len(priors.COLUMNS)
+    np.copyto(block[:size], np.where(swapped, theirs, ours))
+    np.copyto(block[size:], np.where(swapped, ours, theirs))
+    columns |= _depths(features, columns, first, second)
+    for name, values in columns.items():
+        _set(features, name, values)
+
+
+def _depths(
+    features: Features, columns: dict[str, Column], first: Boxes, second: Boxes
+) -> dict[str, Column]:
+    """How far away things are by how large they look and how large their kind is."""
+    half = np.float32(0.5)
+    first_depth = features.column("first_log_size") - half * columns["first_log_area"]
+    second_depth = features.column("second_log_size") - half * columns["second_log_area"]
+    difference = first_depth - second_depth
+    apart = np.hypot(
+        (first.columns[0] + first.columns[2] - second.columns[0] - second.columns[2]) * half,
+        (first.columns[1] + first.columns[3] - second.columns[1] - second.columns[3]) * half,
+    )
+    metres = apart * np.exp((first_depth + second_depth) * half)
+    return {
+        "depth_difference": difference,
+        "depth_gap": np.abs(difference),
+        "log_metres_apart": np.log(metres + np.float32(0.01)),
+    }
+
+
+def _detector(features: Features, grounding: Grounding) -> None:
+    for name in DETECTOR:
+        _set(features, name, getattr(grounding, name))
+    quality = (grounding.subject_score + grounding.object_score) / np.float32(2)
+    _set(features, "detection_quality", quality)
+
+
+def _set(features: Features, name: str, values: Any) -> None:
+    features.column(name)[:] = values

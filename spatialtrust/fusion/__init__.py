@@ -1,0 +1,1 @@
+"""Evidence to one calibrated probability that a claim is true."""

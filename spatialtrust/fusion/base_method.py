@@ -1,0 +1,148 @@
+"""The base method, to be compared with: boosted trees on four signals (arXiv 2601.11644).
+
+They predict whether the VLM's answer is right, from geometric alignment, separation, detection
+quality and the VLM's confidence, and can only accept it or abstain. The paper names the signals;
+their formulas, and the settings of the trees, are this package's choice.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+
+from spatialtrust.errors import FileError, InputError
+from spatialtrust.fusion.boosting import Boosted
+from spatialtrust.fusion.calibration import Calibrator, Platt, from_dict
+from spatialtrust.fusion.fitting import Shares
+from spatialtrust.fusion.model_file import write_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spatialtrust.evidence.columns import Features
+
+PAPER4: Final = ("alignment", "separation", "detection_quality", "vlm_confidence")
+"""The signals, relative to what is asserted: :func:`paper4`."""
+
+_SHARES: Final = Shares(0.7, 0.15, 0.15, 0.0)
+_FOLDER: Final = Path(__file__).parent / "models" / "paper4"
+
+
+def paper4(features: Features, asserted: NDArray[np.int8]) -> NDArray[np.float32]:
+    """The base method's four signals, (N, 4), relative to what is asserted.
+
+    Alignment (negated for an asserted no, NaN without an axis), separation, detection quality, and
+    the VLM's confidence in its own answer.
+
+    Parameters
+    ----------
+    asserted: (N,) 1: yes, 0: no, -1: nothing, which makes alignment and confidence NaN.
+
+    Source: arXiv 2601.11644; the formulas are this package's choice.
+    """
+    sign = np.array([-1, 1, np.nan], dtype=np.float32)[asserted]
+    p_yes = features.column("p_yes")
+    confidence = np.where(asserted == 1, p_yes, np.where(asserted == 0, 1 - p_yes, np.nan))
+    return np.stack(
+        [
+            features.column("alignment") * sign,
+            features.column("separation"),
+            features.column("detection_quality"),
+            confidence.astype(np.float32),
+        ],
+        axis=1,
+    )
+
+
+@dataclass(frozen=True)
+class Paper4:
+    """P(the VLM's answer is right) from four signals.
+
+    Attributes
+    ----------
+    trees, calibrator: fitted on different images.
+    """
+
+    trees: Boosted
+    calibrator: Calibrator
+
+    @classmethod
+    def fit(
+        cls, features: Features, label: NDArray[Any], groups: NDArray[Any], *, seed: int = 0
+    ) -> Self:
+        """Fit on labelled claims that a VLM answered.
+
+        Images are dealt to three disjoint parts: trees, when to stop, calibrator.
+
+        Parameters
+        ----------
+        features: (N,) claims; those without an answer are left aside.
+        label: (N,) 1: true, 0: false.
+        groups: (N,) image of each.
+
+        Raises
+        ------
+        InputError: the VLM answered no claim.
+        """
+        answered = np.flatnonzero(features.answer >= 0)
+        if not answered.size:
+            raise InputError("no claim has a VLM's answer; the base method needs one of each")
+        columns = paper4(features, features.answer).T
+        right = (features.answer == label).astype(np.int8)
+        blank = np.zeros(len(features), dtype=np.float32)
+        parts = _SHARES.deal(np.asarray(groups)[answered], seed)
+        learning, stopping, calibrating = (answered[rows] for rows in parts[:3])
+        trees = Boosted.fit(
+            columns[:, learning],
+            blank[learning],
+            right[learning],
+            (columns[:, stopping], blank[stopping], right[stopping]),
+            features=PAPER4,
+            rising=(),
+            seed=seed,
+        )
+        draft = cls(trees, Platt(1.0, 0.0))
+        logit = draft._logit(features.select(calibrating))
+        return cls(trees, Platt.fit(logit, right[calibrating]))
+
+    def score(self, features: Features) -> NDArray[np.float64]:
+        """(N,) P(the VLM's answer is right); NaN without an answer."""
+        return self.calibrator.transform(self._logit(features))
+
+    def importances(self) -> dict[str, float]:
+        """Share of the trees' gain by signal, largest first."""
+        return self.trees.gains()
+
+    def save(self, path: str | Path) -> None:
+        """Write one JSON file.
+
+        Raises
+        ------
+        FileError: the path cannot be written.
+        """
+        write_json({"trees": self.trees.to_dict(), "calibrator": self.calibrator.to_dict()}, path)
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """The one that ships beside a trust model of the same name.
+
+        Raises
+        ------
+        FileError: there is none.
+        """
+        path = _FOLDER / f"{name}.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FileError(path, f"cannot be read ({error.strerror})") from error
+        return cls(Boosted.from_dict(values["trees"]), from_dict(values["calibrator"]))
+
+    def _logit(self, features: Features) -> NDArray[np.float64]:
+        columns = dict(zip(PAPER4, paper4(features, features.answer).T, strict=True))
+        read = np.stack([columns[name] for name in self.trees.features])
+        logit = self.trees.logit(read, np.zeros(len(features), dtype=np.float32))
+        return np.where(features.answer >= 0, logit, np.nan).astype(np.float64)

@@ -1,0 +1,335 @@
+"""The trust model: evidence to one calibrated probability that a claim is true.
+
+Three layers, each fitted on scores of images that the layers below have not seen: a regression per
+relation (:mod:`spatialtrust.fusion.multilevel`), boosted trees on top of it, a calibrator. A VLM's
+answers come in by two weights, or, with a thousand labelled rows and more, as columns of trees of
+their own.
+
+>>> from spatialtrust.evidence.gathering import gather
+>>> from spatialtrust.tables import Claims, Grounding
+>>> claims = Claims.from_rows([{"claim_id": "0", "image_id": "a", "subject": "mug",
+...                             "relation": "left of", "object": "kettle"}])
+>>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
+>>> bool(TrustModel.load("vsr-boxes").predict(gather(claims, boxes)).p_true[0] > 0.8)
+True
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from spatialtrust.decision.certifying_rows import image_hashes
+from spatialtrust.decision.rule import DecisionRule
+from spatialtrust.errors import GuaranteeError, InputError, NotFittedError
+from spatialtrust.evidence.columns import POSED, THINGS, Features
+from spatialtrust.fusion.answer_weights import vote
+from spatialtrust.reasons import bit
+from spatialtrust.tables import Fused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    from spatialtrust.decision.certifying_rows import Certificate
+    from spatialtrust.decision.rule import Unit
+    from spatialtrust.evidence.gathering import Inputs
+    from spatialtrust.fusion.answer_weights import Answering
+    from spatialtrust.fusion.boosting import Boosted
+    from spatialtrust.fusion.calibration import Platt
+    from spatialtrust.fusion.fitting import Shares
+    from spatialtrust.fusion.multilevel import MultilevelLogistic
+    from spatialtrust.tables import Claims, Evidence
+
+    Column = NDArray[np.float32]
+
+SHIPPED: Final = "vsr-boxes"
+"""The model for everyone's boxes; others that come with the package are for one asker each."""
+
+ANSWERS_UNUSED: Final = (
+    "the VLM's answers carry no weight yet: this model has only seen boxes; fit it to your VLM "
+    "with about 200 labelled rows (spatialtrust fit)"
+)
+"""What to say where a VLM was asked and the model does not use its answers."""
+
+_PIECE: Final = 16_384
+
+
+@dataclass(frozen=True)
+class TrustModel:
+    """A fitted model; :meth:`load` one or :meth:`fit` your own.
+
+    Attributes
+    ----------
+    name, calibrated_on: what it is called, and what data its probabilities and guarantees are for.
+    relations, boxes, calibrator: regression per relation, trees on it, calibrator of both.
+    answering: weights of a VLM's answers; None: they are not used.
+    full, full_calibrator: trees that read a VLM's columns too; None: there are none.
+    certificate: rows to find thresholds on; None: no guarantee can be given.
+    images: hashes of the images that any part was fitted on.
+    asker: whose answers it was fitted with; None: nobody's, or it is not known.
+    for_pairs: whether what it was certified on is like the pairs that are enumerated of a scene;
+        statements that people wrote are not.
+    """
+
+    name: str
+    calibrated_on: str
+    relations: MultilevelLogistic
+    boxes: Boosted
+    calibrator: Platt
+    answering: Answering | None = None
+    full: Boosted | None = None
+    full_calibrator: Platt | None = None
+    certificate: Certificate | None = None
+    images: frozenset[str] = frozenset()
+    asker: str | None = None
+    for_pairs: bool = True
+    sha256: str = field(default="", compare=False)
+
+    @classmethod
+    def load(cls, model: str | Path = SHIPPED) -> TrustModel:
+        """A shipped model by name, or one from a file.
+
+        Raises
+        ------
+        FileError: there is no such model or file, or it is not JSON.
+        SchemaVersionError: another version of the package wrote it.
+        """
+        from spatialtrust.fusion.model_file import load
+
+        return load(model)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one JSON file.
+
+        Raises
+        ------
+        FileError: the path cannot be written.
+        """
+        from spatialtrust.fusion.model_file import save
+
+        save(self, path)
+
+    @property
+    def uses_answers(self) -> bool:
+        """Whether a VLM's answers change ``p_true``."""
+        return self.answering is not None or self.full is not None
+
+    def predict(self, evidence: Evidence | Features) -> Fused:
+        """P(true) of each claim.
+
+        Parameters
+        ----------
+        evidence: (N,) claims.
+        """
+        features = _features(evidence)
+        return self._in_pieces(len(features), features.select)
+
+    def score(self, inputs: Inputs) -> Fused:
+        """The same from boxes and relations, without holding the evidence of all claims at once.
+
+        Parameters
+        ----------
+        inputs: (N,) claims.
+        """
+        return self._in_pieces(len(inputs), inputs.features)
+
+    def _in_pieces(self, rows: int, features: Callable[[slice], Features]) -> Fused:
+        """Pieces that stay in cache, on as many threads as ``OMP_NUM_THREADS`` allows."""
+        pieces = [slice(start, start + _PIECE) for start in range(0, max(rows, 1), _PIECE)]
+
+        def fuse(piece: slice) -> Fused:
+            here = features(piece)
+            return self.fuse(here, self.relation_logit(here))
+
+        # One thread a piece: products of small matrices are far slower on contended threads.
+        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
+            if len(pieces) == 1:
+                return fuse(pieces[0])
+            return Fused(*map(np.concatenate, zip(*pool.map(fuse, pieces), strict=True)))
+
+    def rule(
+        self,
+        *,
+        min_confidence: float | None = None,
+        accuracy: float | None = None,
+        delta: float | None = None,
+        unit: Unit = "image",
+    ) -> DecisionRule:
+        """A threshold: certified for ``accuracy``, else the plain ``min_confidence``.
+
+        Parameters
+        ----------
+        min_confidence: plain threshold, promises nothing; not looked at beside ``accuracy``.
+        accuracy, delta: with probability 1 - ``delta`` at least ``accuracy`` of what is emitted is
+            right, on data like ``calibrated_on``; both or neither.
+        unit: ``image`` holds whatever the claims of an image have in common; ``claim`` needs
+            independent claims.
+
+        Raises
+        ------
+        GuaranteeError: the model holds no rows to certify with.
+        InputError: only one of accuracy and delta, or nothing at all was given.
+        """
+        if accuracy is None and delta is None and min_confidence is not None:
+            return DecisionRule.plain(min_confidence)
+        if accuracy is None or delta is None:
+            raise InputError("give min_confidence, or accuracy and delta")
+        if self.certificate is None:
+            raise GuaranteeError(
+                f'model "{self.name}" holds no rows to certify with; fit it on labelled rows of '
+                "your own (spatialtrust fit), or give min_confidence, which promises nothing"
+            )
+        return self.certificate.rule(accuracy, delta, unit, self.calibrated_on)
+
+    def pair_rule(self, *, accuracy: float, delta: float) -> DecisionRule:
+        """:meth:`rule` for pairs that were enumerated of a scene.
+
+        Raises
+        ------
+        GuaranteeError: the model's rows are not like such pairs, or it holds none.
+        """
+        if not self.for_pairs:
+            raise GuaranteeError(
+                f'model "{self.name}" was certified on {self.calibrated_on}, and pairs enumerated '
+                "of a scene are not like them; label some of your own (spatialtrust label RUN, "
+                "spatialtrust fit), or give min_confidence, which promises nothing"
+            )
+        return self.rule(accuracy=accuracy, delta=delta)
+
+    def seen_share(self, claims: Claims) -> float:
+        """Share of claims on images that the model was fitted on; figures on them are in-sample."""
+        if not len(claims) or not self.images:
+            return 0.0
+        owners = claims.column("image_id").combine_chunks().dictionary_encode()
+        hashes = image_hashes(owners.dictionary.to_pylist())
+        known = np.array([code in self.images for code in hashes])
+        return float(known[owners.indices.to_numpy()].mean())
+
+    def explain(self, evidence: Evidence | Features) -> list[str]:
+        """Why each claim got its probability, in words."""
+        from spatialtrust.fusion.explanation import explain
+
+        return explain(self, _features(evidence))
+
+    def importances(self) -> dict[str, float]:
+        """Share of the trees' gain by family of columns, see ``explanation.FAMILIES``."""
+        from spatialtrust.fusion.explanation import by_family
+
+        return by_family((self.full or self.boxes).gains())
+
+    @classmethod
+    def fit(
+        cls,
+        evidence: Evidence | Features,
+        label: NDArray[Any],
+        groups: NDArray[Any],
+        *,
+        calibrated_on: str,
+        name: str | None = None,
+        base: TrustModel | None = None,
+        purpose: NDArray[Any] | None = None,
+        shares: Shares | None = None,
+        asker: str | None = None,
+        for_pairs: bool = True,
+        seed: int = 0,
+    ) -> TrustModel:
+        """Fit on labelled claims.
+
+        Images are dealt to four disjoint parts: trees, when to stop, calibrator, certification.
+        From nothing the regressions learn from the first three, and hand on the log-odds that each
+        image gets from the others; the images that certify nothing has seen.
+        Below ``fitting.REFIT_ROWS`` rows the base's trees are kept and the images are halved
+        between weights with calibrator, and certification; from there on the trees are fitted
+        anew on the base's regressions, and further ones that read the VLM's columns too.
+
+        Parameters
+        ----------
+        evidence: (N,) claims.
+        label: (N,) 1: true, 0: false.
+        groups: (N,) image of each.
+        calibrated_on: what the data is, for which probabilities and guarantees will hold.
+        name: of the model; None: ``calibrated_on``.
+        base: model to start from; None: regressions and trees are fitted from nothing.
+        purpose: (N,) ``certify`` or ``fit`` of rows that were drawn for one or the other; only
+            random draws may certify. None: all rows were drawn at random.
+        shares: see there; not used below that number of rows.
+        asker, for_pairs: see the class.
+        seed: of dealing and trees.
+
+        Raises
+        ------
+        InputError: columns of different length, labels other than 0 and 1, or too few rows.
+        """
+        from spatialtrust.fusion.fitting import fit
+
+        return fit(
+            _features(evidence), np.asarray(label), np.asarray(groups), base=base, purpose=purpose,
+            shares=shares, seed=seed, calibrated_on=calibrated_on, name=name or calibrated_on,
+            asker=asker, for_pairs=for_pairs,
+        )  # fmt: skip
+
+    def fuse(self, features: Features, margin: Column) -> Fused:
+        """:meth:`predict` from the regressions' log-odds (N,), in one piece."""
+        boxes = self.box_logit(features, margin)
+        p_boxes = self.calibrator.transform(boxes)
+        p_true = p_boxes
+        reasons = features.reasons
+        if self.answering is not None:
+            calibrated = self.calibrator.slope * boxes + self.calibrator.intercept
+            p_true = self.answering.apply(calibrated, vote(features), p_boxes)
+        if self.full is not None and self.full_calibrator is not None:
+            full = self.full_calibrator.transform(self.full_logit(features, margin))
+            p_true = np.where(np.isfinite(full), full, p_true)
+        if not self.uses_answers:
+            reasons = reasons | (features.answer >= 0) * np.uint32(bit("answer_not_used"))
+        return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), reasons)
+
+    def relation_logit(self, features: Features) -> Column:
+        """(N,) log-odds by the relation's own regression; where it is unknown, of no meaning."""
+        known = np.maximum(features.relation, 0)
+        return self.relations.logit(features.block(POSED), features.block(THINGS), known)
+
+    def box_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
+        """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
+        return self._logit(self.boxes, features, margin)
+
+    def full_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
+        """The same from the trees that read a VLM's columns.
+
+        Raises
+        ------
+        NotFittedError: there are none.
+        """
+        if self.full is None:
+            raise NotFittedError(f'model "{self.name}" has no trees that read a VLM\'s columns')
+        return self._logit(self.full, features, margin)
+
+    def _logit(self, trees: Boosted, features: Features, margin: Column) -> NDArray[np.float64]:
+        logit = trees.logit(features.block(trees.features), margin)
+        return np.where(features.seen, logit, np.nan).astype(np.float64)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def threads() -> int:
+    """How many threads to use: ``OMP_NUM_THREADS`` where it is set, else one a core."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return int(limit) if limit.isdecimal() and int(limit) else os.cpu_count() or 1
+
+
+def _features(evidence: Evidence | Features) -> Features:
+    return evidence if isinstance(evidence, Features) else Features.from_table(evidence)

@@ -1,0 +1,192 @@
+"""A logistic regression for every relation; relations borrow strength from one another.
+
+For relation r of kind k, geometry z (standardised, bent, clipped) and what is known of the two
+things, a::
+
+    logit P(true) = b_r + z . (w_r + A_k a + Q_k z)
+
+Names never add anything by themselves, they only change what geometry means ("on" a bed, "on" a
+wall). Fitted by :mod:`spatialtrust.fusion.multilevel_fit`; prediction costs one small matrix
+product per row.
+
+Source: this package; the model is that of Gelman and Hill 2007, chapter 14.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+import numpy as np
+
+from spatialtrust.evidence.poses import READINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float32]
+    Places = NDArray[np.integer[Any]]
+
+_LIMIT: Final = np.float32(3)
+_DIGITS: Final = 5
+
+KINDS_READ: Final = tuple(dict.fromkeys((r.kind, r.polarity) for r in READINGS))
+"""Kind and polarity: relations that share A and Q."""
+KIND_OF: Final = np.array([KINDS_READ.index((r.kind, r.polarity)) for r in READINGS])
+"""Place in ``KINDS_READ`` of each relation, in the order of ``relations.NAMES``."""
+
+
+class Basis(NamedTuple):
+    """How raw features become z.
+
+    Attributes
+    ----------
+    bent: features that also enter as ``tanh(2 x / spread)``: first steps away from zero count most.
+    faint: features that enter at half weight.
+    """
+
+    bent: tuple[str, ...]
+    faint: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Raw columns to z and a: what is unknown becomes average, far values are clipped.
+
+    Attributes
+    ----------
+    features: names of the geometry rows.
+    basis: how they become z.
+    centre, scale: (features,) z = (x - centre) * scale.
+    bend, bent_scale: (bent,) z = tanh(x * bend) * bent_scale.
+    thing_centre, thing_scale: (attributes of both things,)
+    """
+
+    features: tuple[str, ...]
+    basis: Basis
+    centre: Matrix
+    scale: Matrix
+    bend: Matrix
+    bent_scale: Matrix
+    thing_centre: Matrix
+    thing_scale: Matrix
+
+    def apply(self, geometry: Matrix, things: Matrix) -> Matrix:
+        """(z + a, N) from (features, N) and (attributes, N)."""
+        size = len(self.features)
+        both = np.empty((len(self), geometry.shape[1]), dtype=np.float32)
+        _standardise(geometry, self.centre, self.scale, both[:size])
+        both[[self.features.index(name) for name in self.basis.faint]] *= np.float32(0.5)
+        for row, name in enumerate(self.basis.bent):
+            x = geometry[self.features.index(name)] * self.bend[row]
+            np.multiply(np.tanh(x, out=x), self.bent_scale[row], out=both[size + row])
+        _standardise(things, self.thing_centre, self.thing_scale, both[self.terms :])
+        np.copyto(both, np.float32(0), where=np.isnan(both))
+        return both
+
+    @property
+    def terms(self) -> int:
+        """Length of z."""
+        return len(self.features) + len(self.basis.bent)
+
+    def __len__(self) -> int:
+        return self.terms + len(self.thing_centre)
+
+
+@dataclass(frozen=True, slots=True)
+class MultilevelLogistic:
+    """The fitted regressions.
+
+    Attributes
+    ----------
+    expansion: raw columns to z and a.
+    linear, constant: w (relations, z) and b (relations,), relations as in ``relations.NAMES``.
+    mixing: Q beside A, (kinds as in ``KINDS_READ``, z, z + a).
+    """
+
+    expansion: Expansion
+    linear: Matrix
+    constant: Matrix
+    mixing: Matrix
+
+    def logit(self, geometry: Matrix, things: Matrix, relation: Places) -> Matrix:
+        """(N,) log-odds that the claim is true.
+
+        Parameters
+        ----------
+        geometry: float32 (features, N), NaN: unknown, counts as average.
+        things: float32 (attributes of both things, N), likewise.
+        relation: (N,) place in ``relations.NAMES``.
+        """
+        both = self.expansion.apply(geometry, things)
+        result = self.constant[relation]
+        for rows, terms in self._terms(both, relation):
+            result[rows] += terms.sum(axis=0)
+        return result
+
+    def contributions(self, geometry: Matrix, things: Matrix, relation: Places) -> Matrix:
+        """(features, N): what each feature adds to :meth:`logit`, beside the constant."""
+        expansion = self.expansion
+        both = expansion.apply(geometry, things)
+        size = len(expansion.features)
+        places = [expansion.features.index(name) for name in expansion.basis.bent]
+        result = np.zeros((size, both.shape[1]), dtype=np.float32)
+        for rows, terms in self._terms(both, relation):
+            added = terms[:size]
+            np.add.at(added, places, terms[size:])
+            result[:, rows] = added
+        return result
+
+    def _terms(self, both: Matrix, relation: Places) -> Iterator[tuple[Places, Matrix]]:
+        """Rows of one kind at a time, and their terms z_j (w + A a + Q z)_j, (z, rows)."""
+        kind = KIND_OF[relation]
+        order = np.argsort(kind, kind="stable")
+        ends = np.searchsorted(kind[order], np.arange(len(KINDS_READ) + 1))
+        for place in range(len(KINDS_READ)):
+            rows = order[ends[place] : ends[place + 1]]
+            if not rows.size:
+                continue
+            here = both[:, rows]
+            terms = self.mixing[place] @ here
+            terms += self.linear.T[:, relation[rows]]
+            terms *= here[: self.expansion.terms]
+            yield rows, terms
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, rounded to five digits."""
+        expansion = self.expansion
+        return {
+            "features": list(expansion.features),
+            "bent": list(expansion.basis.bent),
+            "faint": list(expansion.basis.faint),
+            **{name: _listed(getattr(expansion, name)) for name in _SCALES},
+            **{name: _listed(getattr(self, name)) for name in _WEIGHTS},
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_dict`."""
+        arrays = {name: np.array(values[name], np.float32) for name in (*_SCALES, *_WEIGHTS)}
+        basis = Basis(tuple(values["bent"]), tuple(values["faint"]))
+        scales = (arrays[name] for name in _SCALES)
+        expansion = Expansion(tuple(values["features"]), basis, *scales)
+        return cls(expansion, *(arrays[name] for name in _WEIGHTS))
+
+
+_SCALES: Final = ("centre", "scale", "bend", "bent_scale", "thing_centre", "thing_scale")
+_WEIGHTS: Final = ("linear", "constant", "mixing")
+
+
+def _standardise(columns: Matrix, centre: Matrix, scale: Matrix, out: Matrix) -> None:
+    np.subtract(columns, centre[:, None], out=out)
+    out *= scale[:, None]
+    np.clip(out, -_LIMIT, _LIMIT, out=out)
+
+
+def _listed(array: Matrix) -> Any:
+    """Nested lists of floats with few digits, so that the file stays small and diffs stay short."""
+    if array.ndim > 1:
+        return [_listed(row) for row in array]
+    return [float(f"{value:.{_DIGITS}g}") for value in array]

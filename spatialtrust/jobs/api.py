@@ -1,0 +1,124 @@
+"""The three-line Python API: an image in, a scene graph whose edges can be trusted out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from spatialtrust.errors import InputError
+from spatialtrust.graph.formats import from_dict
+from spatialtrust.io.images import list_images
+from spatialtrust.run.batches import unnest
+from spatialtrust.run.config import NO_ASKER, RunConfig
+from spatialtrust.run.plan import STAGES, Job, execute, prepare, stages_of
+from spatialtrust.run.stages import Detect, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from spatialtrust.graph import SceneGraph
+    from spatialtrust.run.parts import Stage
+
+
+class SpatialTrust:
+    """A detector, a VLM and a trust model, kept loaded.
+
+    The stages are those of ``spatialtrust graph``; what is written to a run folder there stays in
+    memory here.
+
+    Parameters
+    ----------
+    asker: backend reference of the VLM; None: the verifier itself proposes edges from boxes.
+    detector: backend reference.
+    settings: any other option of :class:`spatialtrust.run.config.RunConfig`, such as
+        ``min_confidence``, ``relations`` or ``model``.
+
+    Raises
+    ------
+    InputError: an option is not known or not valid.
+    BackendError: a model cannot be loaded (at the first image).
+
+    >>> st = SpatialTrust(min_confidence=0.9)
+    >>> st.config.detector
+    'tabletop:grounding-dino'
+    """
+
+    def __init__(
+        self,
+        asker: str | None = None,
+        detector: str = "tabletop:grounding-dino",
+        **settings: Any,
+    ) -> None:
+        self.config = RunConfig.from_dict(
+            {"asker": asker or NO_ASKER, "detector": detector, **settings}
+        )
+        self._stages: list[Stage] | None = None
+
+    def graph(
+        self, image: str | Path | NDArray[np.uint8], objects: Sequence[str] = ()
+    ) -> SceneGraph:
+        """The scene graph of one image, contradictions repaired.
+
+        Parameters
+        ----------
+        image: file, or uint8 (H, W, 3) RGB array.
+        objects: phrases to look for; empty: those of the settings.
+
+        Raises
+        ------
+        InputError: the image cannot be read, or there is nothing to look for.
+        """
+        if not isinstance(image, str | Path):
+            with TemporaryDirectory() as folder:
+                return self.graph(_saved(image, Path(folder)), objects)
+        wanted = tuple(objects) or self.config.objects
+        if not wanted:
+            raise InputError('no objects were given; name what to look for: objects=["mug", ...]')
+        batch = list_images([image])
+        for stage in self._loaded():
+            if isinstance(stage, Detect):
+                stage.objects = wanted
+            batch = stage(batch)
+        row = unnest(batch, "scenes").to_pylist()[0]
+        if row["graph"] is None:
+            raise InputError(f"{image}: {row['status']}")
+        return from_dict(json.loads(row["graph"]))
+
+    def graphs(
+        self, images: Iterable[str | Path], out: str | Path, objects: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Scene graphs of files and folders into a run folder; resumes what was stopped.
+
+        Returns
+        -------
+        Counts, as ``spatialtrust graph`` prints them.
+        """
+        changes = {"objects": tuple(objects)} if objects else {}
+        config = RunConfig.from_dict({**self.config.to_dict(), **changes})
+        return execute(prepare(config, out, images))
+
+    def _loaded(self) -> list[Stage]:
+        if self._stages is None:
+            names = [name for name in STAGES if name != "ask" or self.config.asker != NO_ASKER]
+            self._stages = stages_of(Job(self.config, Path()), names)
+            for stage in self._stages:
+                if isinstance(stage, Link):
+                    stage.out = None  # nothing is written
+        return self._stages
+
+
+def _saved(image: NDArray[np.uint8], folder: Path) -> Path:
+    from PIL import Image
+
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype.name != "uint8":
+        raise InputError(
+            f"image is {image.dtype.name} {image.shape}; give uint8 (height, width, 3) RGB"
+        )
+    path = folder / "image.png"
+    Image.fromarray(image).save(path)
+    return path

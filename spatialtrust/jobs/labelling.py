@@ -1,0 +1,262 @@
+"""Your own labels: which claims of a run to judge, and what was judged.
+
+Half of the rows are drawn at random from all claims, and only these may certify a threshold; half
+are those the model is least sure of, and only these may fit it. The two halves share no image.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust.errors import ColumnError, FileError, InputError, RowError
+from spatialtrust.files import write_text
+from spatialtrust.language import sentence
+from spatialtrust.run.folder import RunFolder
+from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROWS: Final = 200
+LABELS: Final = "labels.csv"
+PURPOSES: Final = ("certify", "fit")
+COLUMNS: Final = (
+    "claim_id", "image", "caption", "label", "purpose", "subject", "relation", "object",
+    "subject_box", "object_box", "width", "height", "picture",
+)  # fmt: skip
+"""``caption`` is what to judge; the boxes (pixels) say which mug; ``label`` is yours: 1 or 0."""
+
+_WORDS: Final = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Claims of a run that a person judged, with what the run knows of them.
+
+    Attributes
+    ----------
+    claims: with ``label``.
+    evidence: of the same claims, in the same order.
+    answers: a VLM's, where one was asked.
+    purpose: (N,) ``certify`` or ``fit``.
+    """
+
+    claims: Claims
+    evidence: Evidence
+    answers: Answers | None
+    purpose: tuple[str, ...]
+
+
+def choose(
+    claims: Claims, p_true: NDArray[np.float32], rows: int = ROWS, seed: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows to certify with and rows to fit with, disjoint by image.
+
+    Parameters
+    ----------
+    claims: all claims that will be judged later.
+    p_true: (N,) of each; NaN: cannot be judged by boxes, never chosen to fit.
+    rows: how many together.
+
+    Returns
+    -------
+    Positions. The first are drawn uniformly from the claims of a random half of the images, so each
+    claim has the same chance. The second are those nearest even odds in the other half, one of each
+    image before a second of any.
+
+    Raises
+    ------
+    InputError: there are fewer than two images with claims.
+    """
+    images = np.asarray(
+        pc.index_in(claims.column("image_id"), pc.unique(claims.column("image_id")))
+    )
+    count = int(images.max(initial=-1)) + 1
+    if count < 2:
+        raise InputError(
+            f"the run has claims on {count} image; labels that certify and labels that fit must "
+            "not share one, so give two or more images"
+        )
+    generator = np.random.default_rng(seed)
+    half = np.zeros(count, dtype=np.bool_)
+    half[generator.permutation(count)[: -(-count // 2)]] = True
+    certifying = np.flatnonzero(half[images])
+    certify = generator.permutation(certifying)[: rows // 2]
+    unsure = np.abs(p_true.astype(np.float64) - 0.5)
+    fitting = np.flatnonzero(~half[images] & np.isfinite(unsure))
+    order = fitting[np.lexsort((fitting, unsure[fitting], images[fitting]))]
+    turn = np.arange(len(order)) - np.searchsorted(images[order], images[order])
+    fit = order[np.lexsort((order, unsure[order], turn))][: rows - len(certify)]
+    return np.sort(certify), np.sort(fit)
+
+
+def write_labels(
+    run: str | Path, out: str | Path | None = None, rows: int = ROWS, seed: int = 0
+) -> dict[str, Any]:
+    """Write a CSV of claims to judge, and a picture of each.
+
+    What the model thinks of a claim is not in it, so that it cannot sway who judges.
+
+    Parameters
+    ----------
+    run: folder of a run with scores.
+    out: the CSV; None: ``labels.csv`` in the run. One that exists is not overwritten.
+
+    Raises
+    ------
+    FileError: the CSV exists already, or cannot be written.
+    InputError: the run has no scores yet.
+    """
+    with RunFolder(run) as folder:
+        folder.require(["images", "detections", "claims", "scores"])
+        target = Path(out) if out is not None else folder.path / LABELS
+        if target.exists():
+            raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
+        claims = Claims.from_arrow(folder.whole("claims")).sorted()
+        scores = Evidence.from_arrow(folder.whole("scores")).sorted()
+        certify, fit = choose(claims, scores.numbers("p_true"), rows, seed)
+        chosen = np.concatenate([certify, fit])
+        purposes = ["certify"] * len(certify) + ["fit"] * len(fit)
+        listed = _listed(folder, claims.take(chosen), purposes)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(listed)
+    write_text(text.getvalue(), target)
+    return {"out": str(target), "certify": len(certify), "fit": len(fit)}
+
+
+def read_labels(run: str | Path, labels: str | Path | None = None) -> Labelled:
+    """The labels of a run's claims, with the evidence that the run has of them.
+
+    Parameters
+    ----------
+    run: run folder.
+    labels: the CSV; None: ``labels.csv`` in the run. Rows without a label are passed over.
+
+    Raises
+    ------
+    FileError: there is no such file, or no row of it has a label.
+    ColumnError: a column is missing.
+    RowError: a label or purpose is not valid, or the run has no such claim.
+    """
+    with RunFolder(run) as folder:
+        folder.require(["claims", "evidence"])
+        source = Path(labels) if labels is not None else folder.path / LABELS
+        judged = _judged(source)
+        keys = pa.array([row[0] for row in judged], pa.string())
+        claims = folder.whole("claims")
+        places = pc.index_in(keys, value_set=claims["claim_id"].combine_chunks())
+        if places.null_count:
+            row = int(pc.index(pc.is_null(places), True).as_py())
+            raise RowError(source, judged[row][3], "claim_id", f'"{judged[row][0]}" is not a claim '
+                           f"of {folder.path}")  # fmt: skip
+        found = Claims.from_arrow(claims.take(places))
+        found = found.with_columns({"label": pa.array([row[1] for row in judged], pa.int8())})
+        evidence = folder.whole("evidence")
+        rows = pc.index_in(keys, value_set=evidence["claim_id"].combine_chunks())
+        answers = folder.whole("answers") if folder.parts("answers") else None
+        if answers is not None:
+            answers = answers.filter(pc.is_in(answers["claim_id"], value_set=keys))
+    return Labelled(
+        found,
+        Evidence.from_arrow(evidence.take(rows)),
+        None if answers is None else Answers.from_arrow(answers),
+        tuple(row[2] for row in judged),
+    )
+
+
+def _judged(source: Path) -> list[tuple[str, int, str, int]]:
+    """(claim_id, label, purpose, line) of each row with a label."""
+    try:
+        reader = csv.DictReader(io.StringIO(source.read_text(encoding="utf-8-sig")))
+        given = list(enumerate(reader, 2))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileError(
+            source, f"cannot be read ({error})", "write it with: spatialtrust label RUN"
+        ) from error
+    for name in ("claim_id", "label", "purpose"):
+        if name not in (reader.fieldnames or ()):
+            found = ", ".join(reader.fieldnames or ()) or "none"
+            raise ColumnError(source, name, "is missing", f"columns found: {found}")
+    rows = []
+    for line, row in given:
+        word = (row["label"] or "").strip().lower()
+        if word not in _WORDS:
+            raise RowError(source, line, "label", f'is "{row["label"]}"', "give 1, 0 or nothing")
+        if row["purpose"] not in PURPOSES:
+            problem = f'is "{row["purpose"]}"'
+            raise RowError(source, line, "purpose", problem, f"valid: {', '.join(PURPOSES)}")
+        label = _WORDS[word]
+        if label is not None:
+            rows.append((row["claim_id"], label, row["purpose"], line))
+    if not rows:
+        raise FileError(source, "has no label yet", "fill the column label with 1 and 0")
+    return rows
+
+
+def _listed(folder: RunFolder, claims: Claims, purposes: list[str]) -> list[dict[str, Any]]:
+    """The rows of the CSV, their pictures drawn."""
+    from spatialtrust.claims.grounding import ground
+
+    detections = Detections.from_arrow(folder.whole("detections"))
+    images = Images.from_arrow(folder.whole("images"))
+    grounding = ground(claims, detections, images)
+    uris = dict(zip(images.strings("image_id"), images.strings("uri"), strict=True))
+    listed = []
+    for number, row in enumerate(claims.data.to_pylist()):
+        boxes = (grounding.subject_box[number], grounding.object_box[number])
+        caption = row["text"]
+        if caption is None and None not in (row["subject"], row["relation"], row["object"]):
+            caption = sentence(row["subject"], row["relation"], row["object"])
+        width, height = grounding.image_size[number]
+        name = f"labels/{number + 1:04d}.jpg"
+        drawn = _picture(uris.get(row["image_id"]), boxes, row, folder.path / name)
+        listed.append(
+            {
+                "claim_id": row["claim_id"],
+                "image": row["image_id"],
+                "caption": caption,
+                "label": "",
+                "purpose": purposes[number],
+                "subject": row["subject"],
+                "relation": row["relation"],
+                "object": row["object"],
+                "subject_box": _box(boxes[0]),
+                "object_box": _box(boxes[1]),
+                "width": "" if np.isnan(width) else int(width),
+                "height": "" if np.isnan(height) else int(height),
+                "picture": name if drawn else "",
+            }
+        )
+    return listed
+
+
+def _picture(uri: str | None, boxes: tuple[Any, Any], claim: dict[str, Any], target: Path) -> bool:
+    """The image with the claim's two objects and an arrow; False where that cannot be drawn."""
+    from spatialtrust.files import write_bytes
+    from spatialtrust.graph.drawing import draw_claim, encode
+    from spatialtrust.io.images import read_image
+
+    if uri is None or np.isnan(np.concatenate(boxes)).any():
+        return False
+    try:
+        pixels = read_image(uri)
+    except FileError:
+        return False
+    said = (str(claim["subject"]), str(claim["relation"]), str(claim["object"]))
+    write_bytes(encode(draw_claim(pixels, boxes, said)), target)
+    return True
+
+
+def _box(box: NDArray[np.float32]) -> str:
+    return "" if np.isnan(box).any() else json.dumps([round(float(value), 2) for value in box])

@@ -1,0 +1,131 @@
+"""A trust model of your own, from labelled claims: a file, or a run whose edges you judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow.compute as pc
+
+from spatialtrust.errors import InputError
+from spatialtrust.evidence.columns import Features
+from spatialtrust.evidence.gathering import collect
+from spatialtrust.fusion.model import TrustModel
+from spatialtrust.io.claim_files import read_claims
+from spatialtrust.jobs.labelling import PURPOSES, read_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spatialtrust.tables import Answers
+
+TARGETS: Final = (0.8, 0.9, 0.95)
+"""Accuracies for which a fresh model says what it can guarantee."""
+
+DELTA: Final = 0.1
+
+
+def fit_from(
+    source: str | Path,
+    *,
+    base: str | Path = "vsr-boxes",
+    name: str | None = None,
+    box_format: str | None = None,
+    box_unit: str | None = None,
+    seed: int = 0,
+) -> tuple[TrustModel, dict[str, Any]]:
+    """Fit on labelled claims.
+
+    Parameters
+    ----------
+    source: a file of claims as ``verify`` reads them, with a ``label``; or a run folder with the
+        labels that ``spatialtrust label`` asked for. A column ``purpose`` says which rows may
+        ``certify`` (drawn at random) and which only ``fit``.
+    base: model to start from.
+    name: what the data is called, in everything the model says; None: the source's name.
+    box_format, box_unit: how a file's boxes are written; None: from the numbers.
+    seed: same rows and seed, same model.
+
+    Returns
+    -------
+    The model, and counts with what it can guarantee, as plain data.
+
+    Raises
+    ------
+    InputError: no row has a label, or too few have.
+    """
+    source = Path(source)
+    read = _of_run(source) if source.is_dir() else _of_file(source, box_format, box_unit)
+    features, label, image, purpose, asker = read
+    if not label.size:
+        raise InputError(f"{source}: no row has a label; give 1 (true) or 0 (false)")
+    model = TrustModel.fit(
+        features,
+        label,
+        image,
+        calibrated_on=name or source.name,
+        base=TrustModel.load(base),
+        purpose=purpose,
+        asker=asker,
+        seed=seed,
+    )
+    guarantees = {}
+    if model.certificate is not None:
+        rules = {target: model.rule(accuracy=target, delta=DELTA) for target in TARGETS}
+        guarantees = {f"{target:g}": str(rule) for target, rule in rules.items()}
+    report = {
+        "rows": int(label.size),
+        "images": int(np.unique(image).size),
+        "true": float(label.mean()),
+        "answered": int((features.answer >= 0).sum()),
+        "uses_answers": model.uses_answers,
+        "asker": model.asker,
+        "calibrated_on": model.calibrated_on,
+        "guarantees": guarantees,
+    }
+    return model, report
+
+
+_Rows = tuple[Features, "NDArray[Any]", "NDArray[Any]", "NDArray[Any] | None", str | None]
+"""Evidence, label, image, purpose, and whose answers they are, where it is known."""
+
+
+def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Rows:
+    file = read_claims(source, box_format=box_format, box_unit=box_unit)
+    if file.broken is not None:
+        raise file.broken
+    rows = pc.is_valid(file.claims.column("label")).to_numpy()
+    purpose = None
+    if "purpose" in file.given.column_names:
+        purpose = np.array(file.given["purpose"].to_pylist(), dtype=object)[rows]
+        unknown = sorted({str(entry) for entry in purpose} - set(PURPOSES))
+        if unknown:
+            raise InputError(
+                f'{source}: purpose "{unknown[0]}" is not known; valid: {", ".join(PURPOSES)}'
+            )
+    labelled = file.claims.select(rows)
+    return (
+        collect(file.claims, file.grounding, file.answers).select(rows),
+        labelled.column("label").to_numpy(),
+        np.array(labelled.strings("image_id")),
+        purpose,
+        None,
+    )
+
+
+def _of_run(source: Path) -> _Rows:
+    judged = read_labels(source)
+    return (
+        Features.from_table(judged.evidence),
+        judged.claims.column("label").to_numpy(),
+        np.array(judged.claims.strings("image_id")),
+        np.array(judged.purpose, dtype=object),
+        _asker(judged.answers),
+    )
+
+
+def _asker(answers: Answers | None) -> str | None:
+    """The one model whose answers these are."""
+    models = [] if answers is None else pc.unique(answers.column("model")).to_pylist()
+    return models[0] if len(models) == 1 else None

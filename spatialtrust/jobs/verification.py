@@ -1,0 +1,186 @@
+"""My VLM said these things, here are my boxes: how far can I trust each?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust import __version__, schema
+from spatialtrust.decision.verdicts import conclude
+from spatialtrust.evidence.gathering import Inputs
+from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
+from spatialtrust.io.claim_files import claims_from_rows
+from spatialtrust.io.rows import RawRows, read_rows
+from spatialtrust.reasons import CODES, encode, prose
+from spatialtrust.tables import Verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from spatialtrust.decision.rule import DecisionRule
+    from spatialtrust.errors import FileError, RowError
+    from spatialtrust.io.claim_files import ClaimFile
+
+DEFAULT_CONFIDENCE: Final = 0.8
+_RENAMED: Final = "input_"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Verdicts on claims that were given with boxes.
+
+    Attributes
+    ----------
+    verdicts: one row per row given, in their order; the given columns are kept, one that shares a
+        name with ours and holds other values as ``input_<name>``.
+    rule: the threshold that was used and what it promises.
+    notes: assumptions that were made, one sentence each.
+    faults: what was wrong with single rows.
+    broken: why the file ended early; None where it was read whole.
+    manifest: what made the verdicts: versions, model, rule, counts.
+    """
+
+    verdicts: Verdicts
+    rule: DecisionRule
+    notes: tuple[str, ...]
+    faults: tuple[RowError, ...]
+    broken: FileError | None
+    manifest: dict[str, Any]
+
+
+def verify(
+    claims: str | Path | pa.Table | Iterable[Mapping[str, Any]],
+    *,
+    model: str | Path | TrustModel = "vsr-boxes",
+    min_confidence: float = DEFAULT_CONFIDENCE,
+    accuracy: float | None = None,
+    delta: float | None = None,
+    box_format: str | None = None,
+    box_unit: str | None = None,
+    explain: bool = False,
+) -> Verification:
+    """Judge claims with boxes.
+
+    Parameters
+    ----------
+    claims: a file (``.jsonl``, ``.csv``, ``.parquet``, ``.gz``), an Arrow table, or row
+        dictionaries, with the columns that :mod:`spatialtrust.io.claim_files` lists.
+    model: name of a shipped model, path of a fitted one, or the model itself.
+    min_confidence: plain threshold; promises nothing.
+    accuracy, delta: ask for a certified threshold instead: with probability 1 - ``delta`` at least
+        ``accuracy`` of what is emitted is right, on data like the model's certification rows.
+    box_format, box_unit: how boxes are written; None: from the numbers.
+    explain: add a column ``explanation``, the verdict's grounds in words.
+
+    Raises
+    ------
+    InputError: the claims as a whole cannot be used; single bad rows abstain with a reason instead.
+    GuaranteeError: the model holds no rows to certify with.
+
+    >>> found = verify([{"caption": "The mug is left of the kettle.",
+    ...                  "subject_box": [0.2, 0.5, 0.1, 0.1], "object_box": [0.8, 0.5, 0.2, 0.3]}])
+    >>> found.verdicts.strings("decision")
+    ['accept']
+    """
+    fitted = model if isinstance(model, TrustModel) else TrustModel.load(model)
+    rule = fitted.rule(min_confidence=min_confidence, accuracy=accuracy, delta=delta)
+    rows = _rows(claims)
+    file = claims_from_rows(rows, box_format=box_format, box_unit=box_unit)
+    inputs = Inputs.of(file.claims, file.grounding, file.answers)
+    verdicts = conclude(file.claims, fitted.score(inputs), rule, file.answers)
+    if explain:
+        grounds = fitted.explain(inputs.features())
+        verdicts = verdicts.with_columns({"explanation": _in_words(grounds, verdicts)})
+    verdicts = _with_given(verdicts, file)
+    notes = [file.convention.describe(), f"decided by: {rule}"]
+    if file.answers is not None and not fitted.uses_answers:
+        notes.append(ANSWERS_UNUSED)
+    seen = fitted.seen_share(file.claims)
+    if seen > 0:
+        notes.append(
+            f"{seen:.0%} of the claims are on images the model was fitted on: "
+            "figures from them are in-sample"
+        )
+    return Verification(
+        verdicts,
+        rule,
+        tuple(notes),
+        file.faults,
+        file.broken,
+        _manifest(verdicts, fitted, rule, file, rows.source, seen),
+    )
+
+
+def _rows(claims: str | Path | pa.Table | Iterable[Mapping[str, Any]]) -> RawRows:
+    if isinstance(claims, pa.Table):
+        return RawRows.from_table(claims, "table")
+    if isinstance(claims, str) or hasattr(claims, "__fspath__"):
+        return read_rows(claims)  # type: ignore[arg-type]
+    return RawRows.from_records(list(claims), "rows")
+
+
+def _with_given(verdicts: Verdicts, file: ClaimFile) -> Verdicts:
+    """The verdicts with the file's own columns behind; none is lost, none replaces ours."""
+    added: dict[str, pa.ChunkedArray] = {}
+    for name in file.given.column_names:
+        column = file.given[name]
+        if name not in verdicts.data.column_names:
+            added[name] = column
+        elif not _same(column, verdicts.data[name]):
+            added[f"{_RENAMED}{name}"] = column
+    return verdicts.with_columns(added)
+
+
+def _in_words(grounds: list[str], verdicts: Verdicts) -> list[str]:
+    """What was found, and why it did or did not suffice."""
+    masks = encode(verdicts.column("reasons"))
+    notes = {int(mask): prose(int(mask)) for mask in np.unique(masks)}
+    return [
+        ". ".join(part for part in (ground, notes[int(mask)]) if part)
+        for ground, mask in zip(grounds, masks, strict=True)
+    ]
+
+
+def _same(given: pa.ChunkedArray, ours: pa.ChunkedArray) -> bool:
+    try:
+        return bool(given.cast(ours.type).equals(ours))
+    except pa.ArrowException:
+        return False
+
+
+def _manifest(
+    verdicts: Verdicts,
+    model: TrustModel,
+    rule: DecisionRule,
+    file: ClaimFile,
+    source: str,
+    seen: float,
+) -> dict[str, Any]:
+    decisions = verdicts.column("decision").value_counts().to_pylist()
+    masks = encode(verdicts.column("reasons"))
+    return {
+        "spatialtrust": __version__,
+        "schema": schema.VERSION,
+        "input": source,
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "calibrated_on": model.calibrated_on,
+        "in_sample_share": seen,
+        "rule": rule.to_dict(),
+        "boxes": file.convention.describe(),
+        "claims": len(verdicts),
+        "decisions": {entry["values"]: entry["counts"] for entry in decisions},
+        "emitted": int(pc.count(verdicts.column("emitted")).as_py()),
+        "reasons": {
+            code: int(np.count_nonzero(masks >> place & 1))
+            for place, code in enumerate(CODES)
+            if np.any(masks >> place & 1)
+        },
+        "faults": len(file.faults),
+        "broken": None if file.broken is None else str(file.broken),
+    }

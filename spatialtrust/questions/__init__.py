@@ -1,0 +1,1 @@
+"""What a VLM is asked: forms and wordings of a claim, and views of its image."""

@@ -1,0 +1,1 @@
+"""Runs stages over images into a run folder: streaming, resumable, here or on a cluster."""

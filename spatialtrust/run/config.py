@@ -1,0 +1,191 @@
+"""Settings of a run: one frozen dataclass, and a TOML file in which every option is explained."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from spatialtrust.backends.base import Options
+from spatialtrust.claims.enumeration import DEFAULT_RELATIONS, MAX_OBJECTS
+from spatialtrust.errors import FileError, InputError, suggest
+from spatialtrust.fusion.model import SHIPPED
+from spatialtrust.graph.formats import KINDS
+from spatialtrust.questions.signals import ANSWER, ASKED
+from spatialtrust.relations import canonical
+from spatialtrust.run.engine import ENGINES
+from spatialtrust.run.parts import IMAGES_PER_PART
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_ASKER: Final = "none"
+AUTO: Final = "auto"
+
+SHIPPED_FOR: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "tabletop": "tabletop-blip2",
+        "tabletop:blip2": "tabletop-blip2",
+        "tabletop:clip": "tabletop-clip",
+    }
+)
+"""Asker to the trust model that ships for it."""
+
+
+def _option(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What a run is made with; the fields' meaning stands beside them.
+
+    >>> RunConfig(min_confidence=0.9).min_confidence
+    0.9
+    """
+
+    detector: str = _option(
+        "tabletop:grounding-dino",
+        "Who finds the objects: a backend reference, or recorded:FILE (spatialtrust backends).",
+    )
+    asker: str = _option(
+        NO_ASKER,
+        "Which VLM answers: a backend reference, recorded:FILE, or none: the verifier itself "
+        "proposes edges from boxes.",
+    )
+    objects: tuple[str, ...] = _option(
+        (), "Phrases to look for. Empty: those of the claims, or all that were recorded."
+    )
+    relations: tuple[str, ...] = _option(
+        DEFAULT_RELATIONS,
+        "Relations to claim of each pair; give one of a relation and its converse.",
+    )
+    pairs: tuple[str, ...] = _option((), 'Only these pairs, as "subject:object". Empty: all pairs.')
+    max_objects: int = _option(
+        MAX_OBJECTS, "Objects of an image that are paired: the best scored, else the largest."
+    )
+    signals: tuple[str, ...] = _option(
+        (ANSWER,), f"What the VLM is asked for: {', '.join(ASKED)}; each costs further questions."
+    )
+    model: str = _option(
+        AUTO,
+        "Trust model: a shipped one's name, or fit's file. auto: the one that ships for the asker, "
+        "else vsr-boxes.",
+    )
+    min_confidence: float = _option(0.8, "Plain threshold: it promises nothing.")
+    accuracy: float = _option(
+        0.0, "Certified threshold instead: this share of what goes out is right. 0: plain."
+    )
+    delta: float = _option(0.1, "... but for this probability.")
+    repair: bool = _option(True, "Drop the least supported of edges that contradict each other.")
+    formats: tuple[str, ...] = _option(("json", "graphml"), "Graph files: json, graphml, dot.")
+    overlays: bool = _option(True, "Draw each graph onto its image.")
+    engine: str = _option("local", "local, or ray for a cluster.")
+    part_size: int = _option(IMAGES_PER_PART, "Images in a part: what is in memory at a time.")
+    device: str = _option("auto", "cpu, cuda, cuda:1 ...; auto takes a GPU if there is one.")
+    dtype: str = _option("auto", "float32, bfloat16, float16; auto: see spatialtrust backends.")
+    score_threshold: float = _option(
+        Options().score_threshold, "A detector's box that scores less is not there."
+    )
+    top_k: int = _option(Options().top_k, "Boxes that a detector keeps per phrase.")
+    gpus: float = _option(0.0, "GPUs for each copy of a model under Ray.")
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything runs."""
+        for name in self.relations:
+            canonical(name)
+        self._check(self.max_objects >= 2, "max_objects", "2 or more")
+        self._check(self.part_size >= 1, "part_size", "1 or more")
+        self._check(0.5 <= self.min_confidence <= 1, "min_confidence", "0.5 to 1")
+        certified = self.accuracy == 0 or 0.5 <= self.accuracy < 1
+        self._check(certified, "accuracy", "0 (plain), or 0.5 up to but not 1")
+        self._check(0 < self.delta < 1, "delta", "between 0 and 1")
+        self._check(self.engine in ENGINES, "engine", ", ".join(ENGINES))
+        self._check(set(self.formats) <= set(KINDS), "formats", ", ".join(KINDS))
+        asked = ANSWER in self.signals and set(self.signals) <= set(ASKED)
+        self._check(asked, "signals", f"{', '.join(ASKED)}; {ANSWER} is always one of them")
+        self._check(all(pair.count(":") == 1 for pair in self.pairs), "pairs", '"subject:object"')
+
+    def _check(self, holds: bool, name: str, valid: str) -> None:
+        if not holds:
+            raise InputError(f"{name} is {getattr(self, name)!r}; valid: {valid}")
+
+    @classmethod
+    def load(cls, path: str | Path, **changes: Any) -> Self:
+        """Settings of a TOML file, with changes on top.
+
+        Raises
+        ------
+        FileError: the file is missing or not TOML.
+        InputError: an option is not known, or has a value of another type.
+        """
+        try:
+            given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise FileError(path, f"cannot be read as TOML ({error})") from error
+        return cls.from_dict({**given, **changes}, str(path))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], source: str = "settings") -> Self:
+        """Settings from plain values, checked against the fields' types."""
+        known = {option.name: option.default for option in fields(cls)}
+        checked: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in known:
+                hint = suggest(name, known)
+                raise InputError(
+                    f'{source}: option "{name}" is not known; {hint}valid: {", ".join(known)}'
+                )
+            checked[name] = _typed(value, known[name], f"{source}: {name}")
+        return cls(**checked)
+
+    @property
+    def trust_model(self) -> str:
+        """Name or file of the trust model.
+
+        >>> RunConfig(asker="tabletop:clip").trust_model, RunConfig().trust_model
+        ('tabletop-clip', 'vsr-boxes')
+        """
+        return self.model if self.model != AUTO else SHIPPED_FOR.get(self.asker, SHIPPED)
+
+    def options(self) -> Options:
+        """How models run."""
+        return Options(
+            device=self.device,
+            dtype=self.dtype,
+            score_threshold=self.score_threshold,
+            top_k=self.top_k,
+        )
+
+    def to_toml(self) -> str:
+        """The settings as TOML, each option explained above it.
+
+        >>> print(RunConfig().to_toml().splitlines()[1])
+        detector = "tabletop:grounding-dino"
+        """
+        lines = []
+        for option in fields(self):
+            value = getattr(self, option.name)
+            value = list(value) if isinstance(value, tuple) else value
+            # Strings, numbers, booleans and lists of strings are written alike in JSON and TOML.
+            written = json.dumps(value, ensure_ascii=False)
+            lines += [f"# {option.metadata['about']}", f"{option.name} = {written}", ""]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def _typed(value: Any, default: Any, where: str) -> Any:
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise InputError(f'{where} is {value!r}; give a list of texts, such as ["a", "b"]')
+        return tuple(value)
+    wanted = (int, float) if isinstance(default, float) else type(default)
+    if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool):
+        raise InputError(f"{where} is {value!r}; give a {type(default).__name__}")
+    return float(value) if isinstance(default, float) else value

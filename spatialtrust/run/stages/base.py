@@ -1,0 +1,66 @@
+"""What stages share: pixels, boxes, answers, and models that load late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from spatialtrust.claims.grounding import ground
+from spatialtrust.errors import FileError
+from spatialtrust.io.images import read_image
+from spatialtrust.run.batches import detach
+from spatialtrust.tables import Answers, Claims, Detections, Images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from spatialtrust.tables import Grounding
+
+
+def pixels_of(batch: pa.Table, *, needed: bool) -> tuple[dict[str, NDArray[np.uint8]], pa.Table]:
+    """Pixels of the readable images, and the batch with the status of those that are not.
+
+    Where no pixels are needed an image is an empty array of its size, (H, W, 0).
+    """
+    pixels: dict[str, NDArray[np.uint8]] = {}
+    statuses = []
+    for row in batch.select(Images.schema.names).to_pylist():
+        status = row["status"]
+        if status == "ok" and not needed:
+            pixels[row["image_id"]] = np.empty((row["height"], row["width"], 0), dtype=np.uint8)
+        elif status == "ok":
+            try:
+                pixels[row["image_id"]] = read_image(row["uri"])
+            except FileError as error:
+                status = f"unreadable: {error}"
+        statuses.append(status)
+    place = batch.schema.get_field_index("status")
+    statuses_of = pa.array(statuses, pa.string())
+    return pixels, batch.set_column(place, batch.schema.field(place), statuses_of)
+
+
+def grounding_of(batch: pa.Table, claims: Claims) -> Grounding:
+    """The boxes of each claim."""
+    images = Images(batch.select(Images.schema.names))
+    return ground(claims, detach(batch, "detections", Detections), images)
+
+
+def answers_of(batch: pa.Table) -> Answers | None:
+    """What a VLM said; None where none was asked."""
+    return detach(batch, "answers", Answers) if "answers" in batch.column_names else None
+
+
+def loaded(stage: Any, make: Callable[[], Any]) -> Any:
+    """A model that is loaded once in each process and never travels with its stage."""
+    if "_model" not in stage.__dict__:
+        stage.__dict__["_model"] = make()
+    return stage.__dict__["_model"]
+
+
+def without_model(stage: Any) -> dict[str, Any]:
+    """A stage's state as it travels to another process."""
+    return {name: value for name, value in stage.__dict__.items() if name != "_model"}
