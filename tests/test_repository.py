@@ -71,6 +71,18 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert printed.strip() == "[]"
 
 
+def test_tests_mirror_the_package() -> None:
+    beside = {"benchmarks", "helpers", "parity", "pipelines", "properties", "slow"}
+    folders = {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists()}
+    rooms = {path.name for path in (ROOT / "spatialtrust").iterdir() if path.is_dir()}
+    assert folders - beside <= rooms
+    assert rooms - {"__pycache__"} <= folders, "a room without tests"
+    repository = {"docs", "public_surface", "repository"}
+    names = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
+    files = {path.stem for path in (ROOT / "spatialtrust").glob("*.py")}
+    assert names - repository <= files
+
+
 @pytest.mark.parametrize("target", ["setup", "demo", "test", "test-slow", "check", "bench", "docs"])
 def test_the_makefile_has_the_promised_targets(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.formats import KINDS, from_networkx, parse, render
 from spatialtrust.graph.repair import least_feedback, order_of
-from tests.graphs import Claim, graph
+from tests.helpers.graphs import Claim, graph
 
 NAMES = ("left of", "right of", "above", "under", "inside", "contains", "touching", "near")
 nodes = st.integers(0, 4)

@@ -14,7 +14,7 @@ import pytest
 
 from spatialtrust.run.folder import LOCK
 from spatialtrust.run.plan import execute, prepare
-from tests.runs import copies, same, settings, tables
+from tests.helpers.runs import copies, same, settings, tables
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from spatialtrust.run.folder import LOCK
 from spatialtrust.run.plan import execute, prepare
-from tests.runs import settings
+from tests.helpers.runs import settings
 images, boxes, out = map(Path, sys.argv[1:])
 execute(prepare(settings(boxes, overlays=True), out, [images]))
 """

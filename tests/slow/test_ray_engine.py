@@ -8,7 +8,7 @@ import pytest
 from spatialtrust.io.parquet import write_table
 from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Answers
-from tests.runs import TABLES, close, copies, settings, tables
+from tests.helpers.runs import TABLES, close, copies, settings, tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

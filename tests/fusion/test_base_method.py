@@ -13,8 +13,8 @@ from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.base_method import PAPER4, Paper4, paper4
 from spatialtrust.metrics import auroc
 from spatialtrust.run.config import SHIPPED_FOR
-from tests.exams import exam
-from tests.test_evidence import answers, boxes, claims
+from tests.helpers.claims import answers, boxes, claims
+from tests.helpers.exams import exam
 
 
 def test_the_signals_are_relative_to_what_is_asserted() -> None:

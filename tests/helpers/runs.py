@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from spatialtrust.io.parquet import read_table
 from spatialtrust.run.config import RunConfig
+from tests.conftest import ROOT
 
-SCENES = Path(__file__).resolve().parents[1] / "data" / "still_lifes"
+SCENES = ROOT / "data" / "still_lifes"
 TABLES = ("images", "detections", "claims", "evidence", "scores", "verdicts", "scenes")
 
 

@@ -10,7 +10,7 @@ from spatialtrust.run import engine
 from spatialtrust.run.folder import MANIFEST, RunFolder
 from spatialtrust.run.parts import Source
 from spatialtrust.run.plan import execute, prepare
-from tests.runs import TABLES, close, copies, same, settings, tables
+from tests.helpers.runs import TABLES, close, copies, same, settings, tables
 
 
 @pytest.fixture(scope="module")

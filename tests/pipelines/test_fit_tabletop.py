@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 from spatialtrust.fusion.base_method import Paper4
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.run.config import SHIPPED_FOR
-from tests.exams import exam
-from tests.scripts import load
+from tests.helpers.exams import exam
+from tests.helpers.scripts import load
 
 fit_tabletop = load("fit_tabletop")
 

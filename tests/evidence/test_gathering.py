@@ -8,30 +8,14 @@ import numpy as np
 import pytest
 
 from spatialtrust.errors import ColumnError, InputError
-from spatialtrust.evidence import priors
-from spatialtrust.evidence.columns import BOXES, DETECTOR, FULL, LIVE, THINGS, Features
+from spatialtrust.evidence.columns import BOXES, DETECTOR, LIVE, Features
 from spatialtrust.evidence.from_boxes import contradict
 from spatialtrust.evidence.gathering import Inputs, collect, gather
 from spatialtrust.evidence.poses import KINDS, READINGS
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES, RELATIONS
-from spatialtrust.tables import Answers, Claims, Evidence, Grounding
-
-SIZE = np.ones((1, 2), dtype=np.float32)
-CUP, SHELF = [0.2, 0.4, 0.3, 0.6], [0.6, 0.1, 0.9, 0.7]
-
-
-def claims(*said: tuple[str, str | None, str]) -> Claims:
-    return Claims.from_rows(
-        {"claim_id": str(row), "image_id": "a", "subject": s, "relation": r, "object": o}
-        for row, (s, r, o) in enumerate(said)
-    )
-
-
-def boxes(rows: int, subject: list[float] = CUP, other: list[float] = SHELF) -> Grounding:
-    return Grounding.from_boxes(
-        np.tile(subject, (rows, 1)), np.tile(other, (rows, 1)), np.tile(SIZE, (rows, 1))
-    )
+from spatialtrust.tables import Evidence, Grounding
+from tests.helpers.claims import CUP, SHELF, SIZE, answers, boxes, claims
 
 
 def one(relation: str, **more: Any) -> Features:
@@ -123,14 +107,6 @@ def test_detector_columns_come_from_the_grounding() -> None:
     assert found.column("detection_quality")[0] == 1.5
 
 
-def answers(*p_yes: float) -> Answers:
-    return Answers.from_rows(
-        {"claim_id": str(row), "model": "m", "view": "plain", "form": "claim",
-         "prompt_id": "default", "answer": "yes" if p > 0.5 else "no", "p_yes": p}
-        for row, p in enumerate(p_yes)
-    )  # fmt: skip
-
-
 def test_without_a_vlm_its_columns_are_nan_and_with_one_they_are_its_signals() -> None:
     said = claims(("cup", "on", "shelf"), ("cup", "in", "shelf"))
     silent = collect(said, boxes(2))
@@ -173,34 +149,3 @@ def test_pieces_are_the_whole() -> None:
         np.concatenate([part.values for part in parts], axis=1), whole.values
     )
     np.testing.assert_array_equal(np.concatenate([p.reasons for p in parts]), whole.reasons)
-
-
-@pytest.mark.parametrize(
-    ("phrase", "noun"),
-    [
-        ("The red mugs", "mug"),
-        ("cup of coffee", "cup"),
-        ("man in a black shirt", "man"),
-        ("two wine glasses", "wine glass"),
-        ("my big teddy-bear", "teddy bear"),
-        ("wolves", "wolf"),
-        ("dining table", "dining table"),
-    ],
-)
-def test_the_head_noun_is_found(phrase: str, noun: str) -> None:
-    np.testing.assert_array_equal(priors.attributes([phrase]), priors.attributes([noun]))
-    assert np.isfinite(priors.attributes([phrase])).all()
-
-
-@pytest.mark.parametrize("phrase", ["gizmo", "", None, "the", "of", "cats thing"])
-def test_unknown_words_are_never_guessed(phrase: str | None) -> None:
-    assert np.isnan(priors.attributes([phrase])).all()
-
-
-def test_the_table_of_things_is_sound() -> None:
-    known = priors.attributes(priors.nouns())
-    assert len(priors.nouns()) > 600
-    assert np.isin(known[:, :-1], (0, 1)).all()
-    assert (known[:, -1] > np.log(0.01)).all()
-    assert len(THINGS) == 2 * len(priors.COLUMNS)
-    assert len(set(FULL)) == len(FULL)

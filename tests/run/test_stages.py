@@ -18,7 +18,7 @@ from spatialtrust.run.batches import nest, unnest
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.run.plan import STAGES, execute, prepare, stages_of
 from spatialtrust.tables import Answers, Claims
-from tests.runs import SCENES, copies, same, settings, tables
+from tests.helpers.runs import SCENES, copies, same, settings, tables
 
 LATER = ("gather", "fuse", "decide", "link")
 

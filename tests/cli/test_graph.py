@@ -12,9 +12,10 @@ from spatialtrust.cli.commands import app
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.parquet import read_table
 from spatialtrust.run.config import RunConfig
-from tests.runs import SCENES, same, tables
+from tests.conftest import ROOT
+from tests.helpers.runs import SCENES, same, tables
 
-PIPELINES = Path(__file__).resolve().parents[1] / "pipelines"
+PIPELINES = ROOT / "pipelines"
 BOXES = str(SCENES / "boxes.json")
 
 

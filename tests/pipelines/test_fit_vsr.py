@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.scripts import load
+from tests.helpers.scripts import load
 
 fit_vsr = load("fit_vsr")
 

@@ -10,7 +10,7 @@ from spatialtrust.errors import InputError
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph import drawing as render
 from spatialtrust.graph.drawing import Rect, choose_arrows, display_names, draw, draw_claim, encode
-from tests.graphs import detections, graph, verdicts
+from tests.helpers.graphs import detections, graph, verdicts
 
 EDGES = [("o0", "left of", "o1", 0.95), ("o1", "left of", "o2", 0.85), ("o1", "above", "o2", 0.6)]
 

@@ -19,7 +19,7 @@ from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph.files import load_graph, save_graph
 from spatialtrust.graph.formats import from_networkx, json_schema, parse, render, to_dict
 from spatialtrust.graph.repair import least_feedback
-from tests.graphs import graph
+from tests.helpers.graphs import graph
 
 KITCHEN = [
     ("o0", "left of", "o1", 0.95),

@@ -11,7 +11,7 @@ from spatialtrust.io.images import read_header
 from spatialtrust.jobs.labelling import COLUMNS, choose, read_labels, write_labels
 from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Claims
-from tests.runs import copies, settings
+from tests.helpers.runs import copies, settings
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from spatialtrust.errors import InputError
 from spatialtrust.evaluation.ways import RECALL, Exam, Way, compare, render, ways
 from spatialtrust.evidence.gathering import gather
 from spatialtrust.tables import Answers, Claims, Grounding
-from tests.exams import exam
+from tests.helpers.exams import exam
 
 ROWS = 400
 
