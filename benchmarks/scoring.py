@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatialtrust.decision.rule import DecisionRule, decide
+from spatialtrust.defaults import MIN_CONFIDENCE
 from spatialtrust.evidence import priors
 from spatialtrust.evidence.columns import FULL
 from spatialtrust.evidence.gathering import Inputs
@@ -37,10 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--claims", type=int, default=1_000_000)
     rows = parser.parse_args().claims
-    model, rule = TrustModel.load(), DecisionRule.plain(0.8)
+    model, rule = TrustModel.load(), DecisionRule.plain(MIN_CONFIDENCE)
+    trees = model.layers.box_trees
     print(
-        f"model {model.name}: {model.boxes.trees} trees of depth {model.boxes.depth} on "
-        f"{len(model.boxes.features) + 1} columns of {len(FULL)}, a regression for each of "
+        f"model {model.name}: {trees.trees} trees of depth {trees.depth} on "
+        f"{len(trees.features) + 1} columns of {len(FULL)}, a regression for each of "
         f"{len(NAMES)} relations; {threads()} threads"
     )
     _judge(model, rule, _inputs(PIECE))
@@ -73,7 +75,7 @@ def _profile(model: TrustModel, rule: DecisionRule) -> dict[str, float]:
     asserted = np.ones(PIECE, dtype=np.int8)
     parts: dict[str, Callable[[], object]] = {
         "evidence": inputs.features,
-        "regressions": lambda: model.relation_logit(features),
+        "regressions": lambda: model.layers.margin(features),
         "regressions, trees and calibrator": lambda: model.predict(features),
         "decision": lambda: decide(fused.p_true, asserted, rule),
     }

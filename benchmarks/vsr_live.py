@@ -32,13 +32,14 @@ import pyarrow.compute as pc
 
 from spatialtrust import metrics
 from spatialtrust.backends.registry import open_asker, open_detector
+from spatialtrust.defaults import TRUST_MODEL
 from spatialtrust.errors import SpatialTrustError
 from spatialtrust.evaluation.crossvalidation import out_of_fold
 from spatialtrust.evaluation.figures import interval
 from spatialtrust.evaluation.ways import RECALL, compare, render, ways
 from spatialtrust.files import write_text
 from spatialtrust.fusion.base_method import Paper4
-from spatialtrust.fusion.model import SHIPPED, TrustModel
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.claim_files import read_statements
 from spatialtrust.jobs.demo import claims_about, draw_scenes, exam_of, write_pictures
 from spatialtrust.questions.signals import ASKED
@@ -131,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     open_detector(given.detector)
     boxes = given.out / "boxes"
     # The shipped model is only clocked here: each asker gets models of its own below.
-    base = RunConfig(detector=given.detector, device=given.device, dtype=given.dtype, model=SHIPPED)
+    base = RunConfig(
+        detector=given.detector, device=given.device, dtype=given.dtype, model=TRUST_MODEL
+    )
     looked = clocked(base, boxes, ["detect", "claims"], pictures, claims)
     found = {
         asker: judged(asker, base, boxes, looked, given) for asker in dict.fromkeys(given.askers)

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from spatialtrust.defaults import TRUST_MODEL
 from spatialtrust.evaluation.crossvalidation import cross_validate
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.fitting import SHIPPED_SHARES
-from spatialtrust.fusion.model import SHIPPED, TrustModel
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
 from spatialtrust.language import parse_claim
@@ -77,7 +78,7 @@ def main() -> None:
     parser.add_argument("statements", type=Path, nargs="+")
     parser.add_argument("--coco", type=Path, nargs="*", default=[], help="instance files")
     parser.add_argument(
-        "--out", type=Path, default=Path(f"spatialtrust/fusion/models/{SHIPPED}.json")
+        "--out", type=Path, default=Path(f"spatialtrust/fusion/models/{TRUST_MODEL}.json")
     )
     parser.add_argument("--folds", type=int, default=5, help="0: no cross-validation")
     arguments = parser.parse_args()
@@ -86,14 +87,19 @@ def main() -> None:
     label = file.claims.numbers("label").astype(np.int8)
     images = np.array(file.claims.strings("image_id"))
     model = TrustModel.fit(
-        features, label, images, name=SHIPPED, calibrated_on=CALIBRATED_ON, shares=SHIPPED_SHARES,
+        features,
+        label,
+        images,
+        name=TRUST_MODEL,
+        calibrated_on=CALIBRATED_ON,
+        shares=SHIPPED_SHARES,
         for_pairs=False,
-    )  # fmt: skip
+    )
     model.save(arguments.out)
     figures = {
         "statements": len(label),
         "images": len(np.unique(images)),
-        "trees": model.boxes.trees,
+        "trees": model.layers.box_trees.trees,
     }
     if arguments.folds:
         p_true = cross_validate(

@@ -60,6 +60,10 @@ class Relation:
     converse: r' such that "A r B" means "B r' A"; None where the language has no such word.
     opposite: the relation that holds when this one clearly does not; None where there is none.
     symmetric: "A r B" means "B r A".
+    kind: relations of one kind have one pose, see ``spatialtrust.evidence.poses``.
+    denies: it claims the contrary of what its kind claims ("far from": not near).
+    swapped: its object stands where the subject of its kind stands ("contains": inside).
+    smaller_first: the smaller thing comes first in the pose, whichever is the subject.
     checkable_in_2d: boxes alone carry evidence for it.
     needs_depth: only depth decides it; boxes give hints.
     phrases: other wordings of the same relation.
@@ -76,29 +80,51 @@ class Relation:
     converse: str | None = None
     opposite: str | None = None
     symmetric: bool = False
+    kind: str = ""
+    denies: bool = False
+    swapped: bool = False
+    smaller_first: bool = False
     checkable_in_2d: bool = True
     needs_depth: bool = False
     phrases: tuple[str, ...] = ()
     predicate: str = ""
 
 
+_KIND_OF_FAMILY: Final[Mapping[str, str]] = {
+    "horizontal": "beside",
+    "vertical": "below",
+    "depth": "behind",
+    "proximity": "near",
+    "distance": "near",
+    "contact": "touching",
+    "containment": "inside",
+    "part": "inside",
+}
+"""The kind of a relation that does not say its own."""
+
+
 def _directed(
-    family: str, axis: str, sign: int, name: str, converse: str, *phrases: str
+    family: str,
+    axis: str,
+    sign: int,
+    name: str,
+    converse: str,
+    *phrases: str,
+    kind: str = "",
 ) -> Relation:
     """A relation along an axis; its opposite is its converse (not-left is right)."""
-    depth = axis == "z"
     return Relation(
-        name,
-        family,
-        axis,
-        sign,
-        converse,
-        converse,
-        False,
-        True,
-        depth,
-        phrases,
-        f"is {name}",
+        name=name,
+        family=family,
+        axis=axis,
+        sign=sign,
+        converse=converse,
+        opposite=converse,
+        kind=kind or _KIND_OF_FAMILY[family],
+        swapped=sign < 0 and axis != "x",  # left and right are each other's mirror image
+        needs_depth=axis == "z",
+        phrases=phrases,
+        predicate=f"is {name}",
     )
 
 
@@ -107,11 +133,25 @@ def _symmetric(
     name: str,
     opposite: str | None,
     *phrases: str,
+    kind: str = "",
+    denies: bool = False,
     checkable: bool = True,
     depth: bool = False,
 ) -> Relation:
+    """A relation that is its own converse."""
     return Relation(
-        name, family, None, 0, name, opposite, True, checkable, depth, phrases, f"is {name}"
+        name=name,
+        family=family,
+        converse=name,
+        opposite=opposite,
+        symmetric=True,
+        kind=kind or _KIND_OF_FAMILY[family],
+        denies=denies,
+        smaller_first=True,
+        checkable_in_2d=checkable,
+        needs_depth=depth,
+        phrases=phrases,
+        predicate=f"is {name}",
     )
 
 
@@ -121,21 +161,26 @@ def _plain(
     converse: str | None = None,
     opposite: str | None = None,
     *phrases: str,
+    kind: str = "",
+    denies: bool = False,
+    swapped: bool = False,
+    smaller_first: bool = False,
     checkable: bool = True,
     predicate: str = "",
 ) -> Relation:
+    """A relation that no axis decides."""
     return Relation(
-        name,
-        family,
-        None,
-        0,
-        converse,
-        opposite,
-        False,
-        checkable,
-        False,
-        phrases,
-        predicate or f"is {name}",
+        name=name,
+        family=family,
+        converse=converse,
+        opposite=opposite,
+        kind=kind or _KIND_OF_FAMILY[family],
+        denies=denies,
+        swapped=swapped,
+        smaller_first=smaller_first,
+        checkable_in_2d=checkable,
+        phrases=phrases,
+        predicate=predicate or f"is {name}",
     )
 
 
@@ -153,10 +198,10 @@ _TABLE: Final = (
     _directed("vertical", "y", -1, "above", "below", "higher than", "up from", "up above"),
     _directed("vertical", "y", +1, "below", "above", "lower than", "down below"),
     _directed("vertical", "y", -1, "over", "under", "up over", "right over"),
-    _directed("vertical", "y", +1, "under", "over", "underneath", "right under"),
-    _directed("vertical", "y", +1, "beneath", "above", "right beneath"),
+    _directed("vertical", "y", +1, "under", "over", "underneath", "right under", kind="under"),
+    _directed("vertical", "y", +1, "beneath", "above", "right beneath", kind="under"),
     _directed("vertical", "y", -1, "on top of", "beneath", "atop", "atop of", "on the top of",
-              "resting on top of", "stacked on"),
+              "resting on top of", "stacked on", kind="supporting"),
     _directed("vertical", "y", +1, "down from", "above"),
     # depth: away from the viewer
     _directed("depth", "z", -1, "in front of", "behind", "before", "in the front of"),
@@ -175,20 +220,22 @@ _TABLE: Final = (
     _symmetric("proximity", "at the side of", "far from", "on the side of", "to the side of"),
     _symmetric("proximity", "by", "far from"),
     _symmetric("proximity", "with", "away from", "together with"),
-    _plain("proximity", "at", None, "away from"),
+    _plain("proximity", "at", None, "away from", smaller_first=True),
     # distance
-    _symmetric("distance", "far from", "close to", "distant from"),
-    _symmetric("distance", "far away from", "close to"),
-    _symmetric("distance", "away from", "close to"),
+    _symmetric("distance", "far from", "close to", "distant from", denies=True),
+    _symmetric("distance", "far away from", "close to", denies=True),
+    _symmetric("distance", "away from", "close to", denies=True),
     # contact
     _symmetric("contact", "touching", "detached from", "in contact with", "touches", "touch"),
     _symmetric("contact", "connected to", "detached from", "joined to"),
     _symmetric("contact", "attached to", "detached from", "fastened to"),
-    _plain("contact", "against", None, "away from", "leaning against", "leaning on"),
+    _plain("contact", "against", None, "away from", "leaning against", "leaning on",
+           smaller_first=True),
     _plain("contact", "on", "beneath", "off", "upon", "resting on", "sitting on", "placed on",
-           "lying on", "standing on"),
-    _plain("contact", "off", None, "on"),
-    _symmetric("contact", "detached from", "attached to", "separate from", "separated from"),
+           "lying on", "standing on", kind="supporting", swapped=True),
+    _plain("contact", "off", None, "on", kind="supporting", denies=True, swapped=True),
+    _symmetric("contact", "detached from", "attached to", "separate from", "separated from",
+               denies=True),
     # containment
     _plain("containment", "in", "contains", "outside"),
     _plain("containment", "inside", "contains", "outside", "inside of"),
@@ -196,41 +243,44 @@ _TABLE: Final = (
     _plain("containment", "enclosed by", "surrounding", "outside", "surrounded by"),
     _plain("containment", "into", "contains", "out of"),
     _plain("containment", "contains", "inside", None, "containing", "contain", "holds",
-           predicate="contains"),
+           predicate="contains", swapped=True),
     _plain("containment", "surrounding", "enclosed by", None, "surrounds", "surround", "encloses",
-           "enclosing"),
-    _plain("containment", "around", "in the middle of", None),
+           "enclosing", swapped=True),
+    _plain("containment", "around", "in the middle of", None, swapped=True),
     _plain("containment", "in the middle of", "surrounding", "at the edge of", "in the centre of",
-           "in the center of", "at the center of", "at the centre of", "amid"),
-    _plain("containment", "among", "surrounding", None, "amongst"),
-    _plain("containment", "between", None, None, "in between"),
-    _plain("containment", "outside", None, "inside", "outside of"),
-    _plain("containment", "out of", None, "into"),
-    _plain("containment", "at the edge of", None, "in the middle of", "on the edge of"),
+           "in the center of", "at the center of", "at the centre of", "amid", kind="middle"),
+    _plain("containment", "among", "surrounding", None, "amongst", kind="middle"),
+    _plain("containment", "between", None, None, "in between", kind="middle"),
+    _plain("containment", "outside", None, "inside", "outside of", denies=True),
+    _plain("containment", "out of", None, "into", denies=True),
+    _plain("containment", "at the edge of", None, "in the middle of", "on the edge of",
+           kind="edge"),
     # parts
     _plain("part", "part of", "has as a part", None, "a part of"),
     _plain("part", "has as a part", "part of", None, "has a part", "has",
-           predicate="has as a part"),
+           predicate="has as a part", swapped=True),
     _plain("part", "consists of", "part of", None, "made of", "made up of",
-           predicate="consists of"),
+           predicate="consists of", swapped=True),
     # orientation: boxes carry no direction of gaze
     _plain("orientation", "facing", None, "facing away from", "looking at", "oriented toward",
-           checkable=False),
+           checkable=False, kind="facing"),
     _plain("orientation", "facing away from", None, "facing", "looking away from",
-           checkable=False),
-    _plain("orientation", "toward", None, "away from", "towards", checkable=False),
-    _symmetric("orientation", "parallel to", "perpendicular to", checkable=False),
-    _symmetric("orientation", "perpendicular to", "parallel to", checkable=False),
+           checkable=False, kind="facing", denies=True),
+    _plain("orientation", "toward", None, "away from", "towards", checkable=False, kind="facing"),
+    _symmetric("orientation", "parallel to", "perpendicular to", checkable=False, kind="parallel"),
+    _symmetric("orientation", "perpendicular to", "parallel to", checkable=False,
+               kind="perpendicular"),
     _symmetric("orientation", "congruent", None, "congruent to", "congruent with",
-               checkable=False),
-    _symmetric("orientation", "opposite to", None, "opposite", "opposite of", depth=True),
+               checkable=False, kind="parallel"),
+    _symmetric("orientation", "opposite to", None, "opposite", "opposite of", depth=True,
+               kind="across"),
     # paths
-    _symmetric("path", "across from", None, depth=True),
-    _plain("path", "across", None, None),
-    _plain("path", "along", None, None),
-    _plain("path", "down", None, None, checkable=False),
-    _plain("path", "past", None, None, checkable=False),
-    _plain("path", "through", None, None),
+    _symmetric("path", "across from", None, depth=True, kind="across"),
+    _plain("path", "across", None, None, kind="parallel"),
+    _plain("path", "along", None, None, kind="parallel"),
+    _plain("path", "down", None, None, checkable=False, kind="below"),
+    _plain("path", "past", None, None, checkable=False, kind="behind"),
+    _plain("path", "through", None, None, kind="middle"),
 )  # fmt: skip
 
 RELATIONS: Final[Mapping[str, Relation]] = MappingProxyType({r.name: r for r in _TABLE})

@@ -14,6 +14,7 @@ from spatialtrust import metrics
 from spatialtrust.classify.methods import METHODS, Method, expect_known, fit
 from spatialtrust.classify.splits import Splits, divide
 from spatialtrust.decision.certification import Grid, certify
+from spatialtrust.defaults import DELTA
 from spatialtrust.errors import SpatialTrustError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def compare(
     seed: int = 0,
     baseline: str = "mcm",
     accuracy: float = 0.95,
-    delta: float = 0.1,
+    delta: float = DELTA,
     resamples: int = 1000,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:

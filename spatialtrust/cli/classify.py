@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spatialtrust.cli.output import emit, plain, progress, say
+from spatialtrust.defaults import DELTA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,7 +212,7 @@ def compare(
         list[str] | None, typer.Option(help="NAME=VALUE of ViLU, for studies.")
     ] = None,
     accuracy: Annotated[float, typer.Option(min=0.5, max=1.0, help="To certify.")] = 0.95,
-    delta: Annotated[float, typer.Option(min=0.0, max=1.0, help="... but for this.")] = 0.1,
+    delta: Annotated[float, typer.Option(min=0.0, max=1.0, help="... but for this.")] = DELTA,
     resamples: Annotated[int, typer.Option(min=1)] = 1000,
     name: Name = "images",
     model: Model = None,

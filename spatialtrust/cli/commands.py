@@ -16,6 +16,7 @@ from spatialtrust.cli import classify as cli_classify
 from spatialtrust.cli import demo as cli_demo
 from spatialtrust.cli import graph as cli_graph
 from spatialtrust.cli.output import emit, plain, say
+from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.errors import InputError, SpatialTrustError
 
 app = typer.Typer(
@@ -95,10 +96,10 @@ BoxUnit = Annotated[
 def verify(
     claims: Annotated[Path, typer.Argument(help="CLAIMS.jsonl, .csv or .parquet; .gz of text.")],
     out: Annotated[Path, typer.Option(help="Verdicts go here, one row per claim (Parquet).")],
-    model: ModelOption = "vsr-boxes",
+    model: ModelOption = TRUST_MODEL,
     min_confidence: Annotated[
         float, typer.Option(min=0.5, max=1.0, help="Plain threshold; promises nothing.")
-    ] = 0.8,
+    ] = MIN_CONFIDENCE,
     accuracy: Annotated[
         float | None,
         typer.Option(min=0.5, max=1.0, help="Certified instead: so much of what goes out is right"),
@@ -190,7 +191,7 @@ def fit(
         Path, typer.Argument(help="Labelled claims (as for verify), or a run folder with labels.")
     ],
     out: Annotated[Path, typer.Option(help="The fitted model, one JSON file.")],
-    base: Annotated[str, typer.Option(help="Model to start from below 1,000 rows.")] = "vsr-boxes",
+    base: Annotated[str, typer.Option(help="Model to start from below 1,000 rows.")] = TRUST_MODEL,
     name: Annotated[
         str | None, typer.Option(help="What the data is called; default: file.")
     ] = None,

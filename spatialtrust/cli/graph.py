@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spatialtrust.cli.output import emit, images_done, say
+from spatialtrust.defaults import MIN_CONFIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ Model = Annotated[
     str | None, typer.Option(help="Trust model: auto, a shipped one, or the file fit wrote.")
 ]
 MinConfidence = Annotated[
-    float | None, typer.Option(help="Plain threshold, 0.5 to 1; promises nothing. Default 0.8.")
+    float | None,
+    typer.Option(help=f"Plain threshold, 0.5 to 1; promises nothing. Default {MIN_CONFIDENCE}."),
 ]
 Accuracy = Annotated[float | None, typer.Option(help="Certified threshold instead; see fit.")]
 Delta = Annotated[float | None, typer.Option(help="... but for this probability.")]

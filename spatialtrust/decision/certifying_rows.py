@@ -32,7 +32,7 @@ def image_hashes(names: Iterable[str]) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Certificate:
+class CertifyingRows:
     """Labelled rows, disjoint by image from all that was fitted on, and grids fixed before.
 
     Attributes

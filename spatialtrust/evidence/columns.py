@@ -9,6 +9,7 @@ inside the *second*, or is the smaller one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -23,16 +24,48 @@ from spatialtrust.relations import NAMES
 from spatialtrust.tables import Evidence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-POSED: Final = (
-    "offset_x", "offset_y", "left_offset", "right_offset", "top_offset", "bottom_offset",
-    "gap_x", "gap_y", "gap", "free_space", "log_size_ratio", "first_log_area", "second_log_area",
-    "first_in_second", "second_in_first", "log_distance",
-    "first_top", "first_bottom", "second_top", "second_bottom",
-    "first_border", "second_border", "inset", "eccentricity",
-    "depth_difference", "depth_gap", "log_metres_apart",
-)  # fmt: skip
+_POSED: Final = {
+    "offset_x": "position",
+    "offset_y": "position",
+    "left_offset": "position",
+    "right_offset": "position",
+    "top_offset": "position",
+    "bottom_offset": "position",
+    "gap_x": "distance",
+    "gap_y": "distance",
+    "gap": "distance",
+    "free_space": "distance",
+    "log_size_ratio": "size",
+    "first_log_area": "size",
+    "second_log_area": "size",
+    "first_in_second": "overlap",
+    "second_in_first": "overlap",
+    "log_distance": "distance",
+    "first_top": "place in the image",
+    "first_bottom": "place in the image",
+    "second_top": "place in the image",
+    "second_bottom": "place in the image",
+    "first_border": "place in the image",
+    "second_border": "place in the image",
+    "inset": "overlap",
+    "eccentricity": "overlap",
+    "depth_difference": "depth",
+    "depth_gap": "depth",
+    "log_metres_apart": "depth",
+}
+_CLAIMED: Final = {
+    "alignment": "position",
+    "across": "position",
+    "separation": "overlap",
+    "stability": "position",
+    "detection_quality": "detector",
+}
+
+POSED: Final = tuple(_POSED)
 """Geometry of the claim's pose; what the relation's own regression runs on."""
 
 THINGS: Final = tuple(f"{role}_{name}" for role in ("first", "second") for name in priors.COLUMNS)
@@ -47,12 +80,24 @@ DETECTOR: Final = (
 )  # fmt: skip
 """Scores, how far ahead of the runner-up they are, and how many boxes fit each phrase."""
 
-CLAIMED: Final = ("alignment", "across", "separation", "stability", "detection_quality")
+CLAIMED: Final = tuple(_CLAIMED)
 """Along the claimed direction and across it (mean extents), 1 - IoU, P(the order survives box
 noise), mean detector score."""
 
 LIVE: Final = signals.COLUMNS
 """What the VLM supplies; NaN with ``signal_unavailable`` until it does."""
+
+FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **_POSED,
+        **_CLAIMED,
+        **dict.fromkeys(RELATION, "relation"),
+        **dict.fromkeys(DETECTOR, "detector"),
+        **dict.fromkeys(LIVE, "VLM"),
+    }
+)
+"""Column to what it is about, for explanations and importances. What is known of things by name
+has none: names only change what geometry means."""
 
 BOXES: Final = (*CLAIMED, *POSED, *RELATION, *DETECTOR)
 """Everything that needs no VLM and no names."""

@@ -18,6 +18,7 @@ within kinds and groups, so that a relation with three labelled examples can be 
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -26,69 +27,46 @@ from spatialtrust.geometry import Boxes
 from spatialtrust.relations import NAMES, RELATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
 class Kind(NamedTuple):
-    """Relations of one pose.
+    """Relations of one pose; which they are stands beside them in ``relations.py``.
 
     Attributes
     ----------
     group: kinds that the same geometry decides.
-    claims: relations that claim what the pose says, roles as they stand.
-    swapped: those that claim it of the object ("A contains B": B is inside).
-    denies: those that claim the contrary, roles as in most of what they deny.
     strength: how much boxes can say, 1 or less; less shrinks what is learnt.
     """
 
     group: str
-    claims: tuple[str, ...]
-    swapped: tuple[str, ...] = ()
-    denies: tuple[str, ...] = ()
     strength: float = 1.0
 
 
 # Boxes carry no direction of gaze, so what can be learnt about orientation is mostly noise.
 _FAINT: Final = 0.5
 
-KINDS: Final[dict[str, Kind]] = {
-    "beside": Kind(
-        "side", ("left of", "right of", "at the left side of", "at the right side of")
-    ),
-    "below": Kind("height", ("below", "down from", "down"), ("above", "over")),
-    "under": Kind("height", ("under", "beneath")),
-    "supporting": Kind("height", (), ("on", "on top of"), ("off",)),
-    "behind": Kind(
-        "depth", ("behind", "at the back of", "beyond", "past"), ("in front of", "ahead of")
-    ),
-    "near": Kind(
-        "nearness",
-        ("near", "close to", "next to", "beside", "adjacent to", "alongside",
-         "at the side of", "by", "with", "at"),
-        (),
-        ("far from", "far away from", "away from"),
-    ),
-    "across": Kind("nearness", ("across from", "opposite to")),
-    "touching": Kind(
-        "contact", ("touching", "connected to", "attached to", "against"), (), ("detached from",)
-    ),
-    "inside": Kind(
-        "containment",
-        ("in", "inside", "within", "enclosed by", "into", "part of"),
-        ("contains", "surrounding", "around", "has as a part", "consists of"),
-        ("outside", "out of"),
-    ),
-    "edge": Kind("edge", ("at the edge of",), strength=_FAINT),
-    "middle": Kind("middle", ("in the middle of", "among", "between", "through"),
-                   strength=_FAINT),
-    "facing": Kind("facing", ("facing", "toward"), (), ("facing away from",), strength=_FAINT),
-    "parallel": Kind("parallel", ("parallel to", "along", "across", "congruent"),
-                     strength=_FAINT),
-    "perpendicular": Kind("perpendicular", ("perpendicular to",), strength=_FAINT),
-}  # fmt: skip
-"""Kind to its group and relations; together they are the whole vocabulary."""
-
-_BY_SIZE: Final = frozenset({r.name for r in RELATIONS.values() if r.symmetric} | {"against", "at"})
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "beside": Kind("side"),
+        "below": Kind("height"),
+        "under": Kind("height"),
+        "supporting": Kind("height"),
+        "behind": Kind("depth"),
+        "near": Kind("nearness"),
+        "across": Kind("nearness"),
+        "touching": Kind("contact"),
+        "inside": Kind("containment"),
+        "edge": Kind("edge", _FAINT),
+        "middle": Kind("middle", _FAINT),
+        "facing": Kind("facing", _FAINT),
+        "parallel": Kind("parallel", _FAINT),
+        "perpendicular": Kind("perpendicular", _FAINT),
+    }
+)
+"""Kind to its group. New kinds go at the end: stored trees know them by place."""
 
 
 class Reading(NamedTuple):
@@ -103,14 +81,14 @@ class Reading(NamedTuple):
     @classmethod
     def of(cls, relation: str) -> Self:
         """The reading of a canonical relation."""
-        for name, kind in KINDS.items():
-            swap, denies = relation in kind.swapped, relation in kind.denies
-            if swap or denies or relation in kind.claims:
-                known = RELATIONS[relation]
-                mirror = known.axis == "x" and known.sign < 0
-                swap = swap or (denies and not kind.claims)
-                return cls(name, kind.group, -1 if denies else 1, swap, mirror)
-        raise KeyError(relation)
+        known = RELATIONS[relation]
+        return cls(
+            known.kind,
+            KINDS[known.kind].group,
+            -1 if known.denies else 1,
+            known.swapped,
+            mirror=known.axis == "x" and known.sign < 0,
+        )
 
 
 READINGS: Final = tuple(Reading.of(name) for name in NAMES)
@@ -119,7 +97,7 @@ READINGS: Final = tuple(Reading.of(name) for name in NAMES)
 _SWAP: Final = np.array([reading.swap for reading in READINGS])
 _MIRROR: Final = np.array([reading.mirror for reading in READINGS])
 _SIDEWAYS: Final = np.array([RELATIONS[name].axis == "x" for name in NAMES])
-_SIZED: Final = np.array([name in _BY_SIZE for name in NAMES])
+_SIZED: Final = np.array([RELATIONS[name].smaller_first for name in NAMES])
 
 
 class Posed(NamedTuple):

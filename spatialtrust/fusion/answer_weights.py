@@ -44,7 +44,7 @@ def vote(features: Features) -> Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class AnswerWeights:
     """Weights of boxes and vote together, and of each alone.
 
     Attributes

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from spatialtrust.decision.certifying_rows import Certificate, fix_grids, image_hashes
+from spatialtrust.decision.certifying_rows import CertifyingRows, fix_grids, image_hashes
 from spatialtrust.errors import InputError
 from spatialtrust.evidence.columns import BOXES, LIVE, POSED, THINGS, Features
 from spatialtrust.evidence.from_boxes import contradict
-from spatialtrust.fusion.answer_weights import LEAST_ROWS, Answering, vote
+from spatialtrust.fusion.answer_weights import LEAST_ROWS, AnswerWeights, vote
 from spatialtrust.fusion.boosting import Boosted
 from spatialtrust.fusion.calibration import Platt
-from spatialtrust.fusion.model import TrustModel
+from spatialtrust.fusion.layers import Layers
 from spatialtrust.fusion.multilevel import Basis
 from spatialtrust.fusion.multilevel_fit import fit_multilevel
 
@@ -114,42 +114,46 @@ class _Data(NamedTuple):
         )
 
 
+class Fitted(NamedTuple):
+    """Fitted layers, the rows that may certify them, and hashes of all images that were used."""
+
+    layers: Layers
+    certifying: CertifyingRows
+    images: frozenset[str]
+
+
 def fit(
     features: Features,
     label: NDArray[Any],
     groups: NDArray[Any],
     *,
-    calibrated_on: str,
-    name: str,
-    base: TrustModel | None,
+    base: Layers | None,
     purpose: NDArray[Any] | None,
     shares: Shares | None,
-    asker: str | None,
-    for_pairs: bool,
     seed: int,
-) -> TrustModel:
+) -> Fitted:
     """See :meth:`spatialtrust.fusion.model.TrustModel.fit`."""
     data = _checked(features, label, groups)
     refit = base is None or len(features) >= REFIT_ROWS
     parts = _deal(data.groups, refit, purpose, shares or Shares(), seed)
     for part, rows in (("calibrate", parts.calibrator), ("certify", parts.certification)):
         _require_both(part, data.take(rows))
-    images = frozenset(image_hashes(np.unique(data.groups)))
     if base is None:
-        relations, data, opposites = _regressions(data, parts, seed)
+        regressions, data, opposites = _regressions(data, parts, seed)
     else:
-        relations, images = base.relations, images | base.images
-        data = data._replace(margin=_margin(relations, features))
+        regressions = base.regressions
+        data = data._replace(margin=regressions.margin(features))
     learning, stopping, calibrating, certifying = (data.take(rows) for rows in parts)
     if base is None:
         learning = learning.followed_by(opposites)
-    boxes, full = _trees(learning, stopping, seed) if refit or base is None else (base.boxes, None)
-    draft = TrustModel(
-        name, calibrated_on, relations, boxes, _IDENTITY, full=full, images=images, asker=asker,
-        for_pairs=for_pairs,
-    )  # fmt: skip
-    model = _calibrated(draft, calibrating)
-    return replace(model, certificate=_certificate(model, calibrating, certifying))
+    if base is None or refit:
+        box_trees, answer_trees = _trees(learning, stopping, seed)
+    else:
+        box_trees, answer_trees = base.box_trees, None
+    draft = Layers(regressions, box_trees, _IDENTITY, answer_trees=answer_trees)
+    layers = _calibrated(draft, calibrating)
+    images = frozenset(image_hashes(np.unique(data.groups)))
+    return Fitted(layers, _certifying_rows(layers, calibrating, certifying), images)
 
 
 def _checked(features: Features, label: NDArray[Any], groups: NDArray[Any]) -> _Data:
@@ -212,10 +216,11 @@ def _regressions(data: _Data, parts: Parts, seed: int) -> tuple[MultilevelLogist
         rows.label,
         rows.groups,
         features=POSED,
+        attributes=THINGS,
         basis=BASIS,
         seed=seed,
     )
-    margin = _margin(fitted.model, data.features)
+    margin = fitted.model.margin(data.features)
     margin[fitting] = fitted.left_out[: len(fitting)]
     opposites = opposites._replace(margin=fitted.left_out[len(fitting) :])
     return fitted.model, data._replace(margin=margin), opposites
@@ -244,7 +249,8 @@ def _contradictions(learning: _Data, seed: int) -> _Data:
 def _trees(learning: _Data, stopping: _Data, seed: int) -> tuple[Boosted, Boosted | None]:
     """Trees on boxes, and on boxes and a VLM where one was asked."""
     learning, stopping = (
-        rows.take(np.flatnonzero(rows.features.seen)) for rows in (learning, stopping)
+        rows.take(np.flatnonzero(rows.features.seen & np.isfinite(rows.margin)))
+        for rows in (learning, stopping)
     )
 
     def boosted(names: tuple[str, ...]) -> Boosted:
@@ -262,37 +268,31 @@ def _trees(learning: _Data, stopping: _Data, seed: int) -> tuple[Boosted, Booste
     return boosted(BOXES), boosted((*BOXES, *LIVE)) if heard else None
 
 
-def _margin(relations: MultilevelLogistic, features: Features) -> Column:
-    known = np.maximum(features.relation, 0)
-    return relations.logit(features.block(POSED), features.block(THINGS), known)
-
-
-def _calibrated(draft: TrustModel, rows: _Data) -> TrustModel:
+def _calibrated(draft: Layers, rows: _Data) -> Layers:
     boxes = draft.box_logit(rows.features, rows.margin)
     seen = np.isfinite(boxes)
     _require_both("calibrate", rows.take(np.flatnonzero(seen)))
-    model = replace(draft, calibrator=Platt.fit(boxes[seen], rows.label[seen]))
-    calibrated = model.calibrator.slope * boxes + model.calibrator.intercept
-    answering = Answering.fit(calibrated, vote(rows.features), rows.label)
-    if draft.full is None:
-        return replace(model, answering=answering)
-    full = draft.full_logit(rows.features, rows.margin)
-    return replace(
-        model, answering=answering, full_calibrator=Platt.fit(full[seen], rows.label[seen])
-    )
+    layers = replace(draft, box_calibrator=Platt.fit(boxes[seen], rows.label[seen]))
+    calibrated = layers.box_calibrator.slope * boxes + layers.box_calibrator.intercept
+    weights = AnswerWeights.fit(calibrated, vote(rows.features), rows.label)
+    if draft.answer_trees is None:
+        return replace(layers, answer_weights=weights)
+    heard = draft.answer_logit(rows.features, rows.margin)
+    calibrator = Platt.fit(heard[seen], rows.label[seen])
+    return replace(layers, answer_weights=weights, answer_calibrator=calibrator)
 
 
-def _certificate(model: TrustModel, calibrating: _Data, certifying: _Data) -> Certificate:
+def _certifying_rows(layers: Layers, calibrating: _Data, certifying: _Data) -> CertifyingRows:
     grids = fix_grids(
         calibrating.groups,
         calibrating.asserted,
-        model.fuse(calibrating.features, calibrating.margin).usable,
+        layers.fuse(calibrating.features, calibrating.margin).usable,
         calibrating.label,
     )
-    return Certificate.of(
+    return CertifyingRows.of(
         certifying.groups,
         certifying.asserted,
-        model.fuse(certifying.features, certifying.margin).usable,
+        layers.fuse(certifying.features, certifying.margin).usable,
         certifying.label,
         grids,
     )

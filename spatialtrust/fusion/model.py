@@ -1,9 +1,7 @@
 """The trust model: evidence to one calibrated probability that a claim is true.
 
-Three layers, each fitted on scores of images that the layers below have not seen: a regression per
-relation (:mod:`spatialtrust.fusion.multilevel`), boosted trees on top of it, a calibrator. A VLM's
-answers come in by two weights, or, with a thousand labelled rows and more, as columns of trees of
-their own.
+What it computes: :mod:`spatialtrust.fusion.layers`; who learns from which images:
+:mod:`spatialtrust.fusion.fitting`; what may certify: :mod:`spatialtrust.decision.certifying_rows`.
 
 >>> from spatialtrust.evidence.gathering import gather
 >>> from spatialtrust.tables import Claims, Grounding
@@ -18,18 +16,20 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.rule import DecisionRule
-from spatialtrust.errors import GuaranteeError, InputError, NotFittedError
-from spatialtrust.evidence.columns import POSED, THINGS, Features
-from spatialtrust.fusion.answer_weights import vote
-from spatialtrust.reasons import bit
+from spatialtrust.defaults import TRUST_MODEL
+from spatialtrust.errors import GuaranteeError, InputError
+from spatialtrust.evidence.columns import Features
+from spatialtrust.fusion import model_file
+from spatialtrust.fusion.explanation import by_family, explain
+from spatialtrust.fusion.fitting import fit
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
@@ -39,20 +39,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-    from spatialtrust.decision.certifying_rows import Certificate
+    from spatialtrust.decision.certifying_rows import CertifyingRows
     from spatialtrust.decision.rule import Unit
     from spatialtrust.evidence.gathering import Inputs
-    from spatialtrust.fusion.answer_weights import Answering
-    from spatialtrust.fusion.boosting import Boosted
-    from spatialtrust.fusion.calibration import Platt
     from spatialtrust.fusion.fitting import Shares
-    from spatialtrust.fusion.multilevel import MultilevelLogistic
+    from spatialtrust.fusion.layers import Layers
     from spatialtrust.tables import Claims, Evidence
-
-    Column = NDArray[np.float32]
-
-SHIPPED: Final = "vsr-boxes"
-"""The model for everyone's boxes; others that come with the package are for one asker each."""
 
 ANSWERS_UNUSED: Final = (
     "the VLM's answers carry no weight yet: this model has only seen boxes; fit it to your VLM "
@@ -70,32 +62,26 @@ class TrustModel:
     Attributes
     ----------
     name, calibrated_on: what it is called, and what data its probabilities and guarantees are for.
-    relations, boxes, calibrator: regression per relation, trees on it, calibrator of both.
-    answering: weights of a VLM's answers; None: they are not used.
-    full, full_calibrator: trees that read a VLM's columns too; None: there are none.
-    certificate: rows to find thresholds on; None: no guarantee can be given.
+    layers: what was fitted.
+    certifying: rows to find thresholds on; None: no guarantee can be given.
     images: hashes of the images that any part was fitted on.
     asker: whose answers it was fitted with; None: nobody's, or it is not known.
     for_pairs: whether what it was certified on is like the pairs that are enumerated of a scene;
         statements that people wrote are not.
+    sha256: of the file it was loaded from; empty for one that was just fitted.
     """
 
     name: str
     calibrated_on: str
-    relations: MultilevelLogistic
-    boxes: Boosted
-    calibrator: Platt
-    answering: Answering | None = None
-    full: Boosted | None = None
-    full_calibrator: Platt | None = None
-    certificate: Certificate | None = None
+    layers: Layers
+    certifying: CertifyingRows | None = None
     images: frozenset[str] = frozenset()
     asker: str | None = None
     for_pairs: bool = True
     sha256: str = field(default="", compare=False)
 
     @classmethod
-    def load(cls, model: str | Path = SHIPPED) -> TrustModel:
+    def load(cls, model: str | Path = TRUST_MODEL) -> Self:
         """A shipped model by name, or one from a file.
 
         Raises
@@ -103,9 +89,7 @@ class TrustModel:
         FileError: there is no such model or file, or it is not JSON.
         SchemaVersionError: another version of the package wrote it.
         """
-        from spatialtrust.fusion.model_file import load
-
-        return load(model)
+        return cls(**model_file.read(model))
 
     def save(self, path: str | Path) -> None:
         """Write the model as one JSON file.
@@ -114,14 +98,12 @@ class TrustModel:
         ------
         FileError: the path cannot be written.
         """
-        from spatialtrust.fusion.model_file import save
-
-        save(self, path)
+        model_file.write({f.name: getattr(self, f.name) for f in fields(self)}, path)
 
     @property
     def uses_answers(self) -> bool:
         """Whether a VLM's answers change ``p_true``."""
-        return self.answering is not None or self.full is not None
+        return self.layers.uses_answers
 
     def predict(self, evidence: Evidence | Features) -> Fused:
         """P(true) of each claim.
@@ -148,7 +130,7 @@ class TrustModel:
 
         def fuse(piece: slice) -> Fused:
             here = features(piece)
-            return self.fuse(here, self.relation_logit(here))
+            return self.layers.fuse(here, self.layers.margin(here))
 
         # One thread a piece: products of small matrices are far slower on contended threads.
         with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
@@ -183,12 +165,12 @@ class TrustModel:
             return DecisionRule.plain(min_confidence)
         if accuracy is None or delta is None:
             raise InputError("give min_confidence, or accuracy and delta")
-        if self.certificate is None:
+        if self.certifying is None:
             raise GuaranteeError(
                 f'model "{self.name}" holds no rows to certify with; fit it on labelled rows of '
                 "your own (spatialtrust fit), or give min_confidence, which promises nothing"
             )
-        return self.certificate.rule(accuracy, delta, unit, self.calibrated_on)
+        return self.certifying.rule(accuracy, delta, unit, self.calibrated_on)
 
     def pair_rule(self, *, accuracy: float, delta: float) -> DecisionRule:
         """:meth:`rule` for pairs that were enumerated of a scene.
@@ -214,17 +196,20 @@ class TrustModel:
         known = np.array([code in self.images for code in hashes])
         return float(known[owners.indices.to_numpy()].mean())
 
-    def explain(self, evidence: Evidence | Features) -> list[str]:
-        """Why each claim got its probability, in words."""
-        from spatialtrust.fusion.explanation import explain
+    def explain(self, evidence: Evidence | Features, fused: Fused | None = None) -> list[str]:
+        """Why each claim got its probability, in words; empty where boxes are not known.
 
-        return explain(self, _features(evidence))
+        Parameters
+        ----------
+        evidence: (N,) claims.
+        fused: what :meth:`predict` said of them, where that is known already.
+        """
+        features = _features(evidence)
+        return explain(self.layers, features, self.predict(features) if fused is None else fused)
 
     def importances(self) -> dict[str, float]:
-        """Share of the trees' gain by family of columns, see ``explanation.FAMILIES``."""
-        from spatialtrust.fusion.explanation import by_family
-
-        return by_family((self.full or self.boxes).gains())
+        """Share of the trees' gain by family of columns, see ``columns.FAMILIES``."""
+        return by_family(self.layers.trees.gains())
 
     @classmethod
     def fit(
@@ -235,13 +220,13 @@ class TrustModel:
         *,
         calibrated_on: str,
         name: str | None = None,
-        base: TrustModel | None = None,
+        base: Self | None = None,
         purpose: NDArray[Any] | None = None,
         shares: Shares | None = None,
         asker: str | None = None,
         for_pairs: bool = True,
         seed: int = 0,
-    ) -> TrustModel:
+    ) -> Self:
         """Fit on labelled claims.
 
         Images are dealt to four disjoint parts: trees, when to stop, calibrator, certification.
@@ -269,53 +254,24 @@ class TrustModel:
         ------
         InputError: columns of different length, labels other than 0 and 1, or too few rows.
         """
-        from spatialtrust.fusion.fitting import fit
-
-        return fit(
-            _features(evidence), np.asarray(label), np.asarray(groups), base=base, purpose=purpose,
-            shares=shares, seed=seed, calibrated_on=calibrated_on, name=name or calibrated_on,
-            asker=asker, for_pairs=for_pairs,
-        )  # fmt: skip
-
-    def fuse(self, features: Features, margin: Column) -> Fused:
-        """:meth:`predict` from the regressions' log-odds (N,), in one piece."""
-        boxes = self.box_logit(features, margin)
-        p_boxes = self.calibrator.transform(boxes)
-        p_true = p_boxes
-        reasons = features.reasons
-        if self.answering is not None:
-            calibrated = self.calibrator.slope * boxes + self.calibrator.intercept
-            p_true = self.answering.apply(calibrated, vote(features), p_boxes)
-        if self.full is not None and self.full_calibrator is not None:
-            full = self.full_calibrator.transform(self.full_logit(features, margin))
-            p_true = np.where(np.isfinite(full), full, p_true)
-        if not self.uses_answers:
-            reasons = reasons | (features.answer >= 0) * np.uint32(bit("answer_not_used"))
-        return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), reasons)
-
-    def relation_logit(self, features: Features) -> Column:
-        """(N,) log-odds by the relation's own regression; where it is unknown, of no meaning."""
-        known = np.maximum(features.relation, 0)
-        return self.relations.logit(features.block(POSED), features.block(THINGS), known)
-
-    def box_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
-        """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
-        return self._logit(self.boxes, features, margin)
-
-    def full_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
-        """The same from the trees that read a VLM's columns.
-
-        Raises
-        ------
-        NotFittedError: there are none.
-        """
-        if self.full is None:
-            raise NotFittedError(f'model "{self.name}" has no trees that read a VLM\'s columns')
-        return self._logit(self.full, features, margin)
-
-    def _logit(self, trees: Boosted, features: Features, margin: Column) -> NDArray[np.float64]:
-        logit = trees.logit(features.block(trees.features), margin)
-        return np.where(features.seen, logit, np.nan).astype(np.float64)
+        found = fit(
+            _features(evidence),
+            np.asarray(label),
+            np.asarray(groups),
+            base=None if base is None else base.layers,
+            purpose=None if purpose is None else np.asarray(purpose),
+            shares=shares,
+            seed=seed,
+        )
+        return cls(
+            name or calibrated_on,
+            calibrated_on,
+            found.layers,
+            found.certifying,
+            found.images if base is None else found.images | base.images,
+            asker,
+            for_pairs,
+        )
 
 
 @cache

@@ -1,41 +1,76 @@
-"""Trust models as files: one JSON, readable, without pickle."""
+"""Trust models as files: one JSON, readable, without pickle.
+
+A file says what it was fitted with: columns, relations and kinds by name, and a hash of how these
+were read then. The vocabulary and the columns may grow without it; where something it knows is
+gone or is read otherwise today, it is refused.
+"""
 
 from __future__ import annotations
 
 import json
 from functools import cache
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from spatialtrust import schema
-from spatialtrust.decision.certifying_rows import Certificate
+from spatialtrust.decision.certifying_rows import CertifyingRows
 from spatialtrust.errors import FileError, SchemaVersionError
 from spatialtrust.evidence.columns import FULL
+from spatialtrust.evidence.poses import KINDS, READINGS
 from spatialtrust.files import write_text
-from spatialtrust.fusion.answer_weights import Answering
+from spatialtrust.fusion.answer_weights import AnswerWeights
 from spatialtrust.fusion.boosting import Boosted
 from spatialtrust.fusion.calibration import from_dict as calibrator
-from spatialtrust.fusion.model import TrustModel
-from spatialtrust.fusion.multilevel import KINDS_READ, MultilevelLogistic
-from spatialtrust.relations import NAMES
+from spatialtrust.fusion.layers import Layers
+from spatialtrust.fusion.multilevel import MultilevelLogistic
+from spatialtrust.relations import NAMES, RELATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 FORMAT: Final = "spatialtrust.trust_model"
+VERSION: Final = 2
+"""Of the file's layout."""
+
 _FOLDER: Final = Path(__file__).parent / "models"
 _REMEDY: Final = "fit it again with this version (spatialtrust fit), or install the other version"
 
+_LAYERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "regressions": MultilevelLogistic.from_dict,
+    "box_trees": Boosted.from_dict,
+    "box_calibrator": calibrator,
+    "answer_weights": AnswerWeights.from_dict,
+    "answer_trees": Boosted.from_dict,
+    "answer_calibrator": calibrator,
+}
+_OPTIONAL: Final = ("answer_weights", "answer_trees", "answer_calibrator")
+_PLAIN: Final = ("name", "calibrated_on", "asker", "for_pairs")
 
-def columns_hash() -> str:
-    """Hash of everything a model's numbers refer to by place: columns, relations, kinds."""
-    listed = json.dumps([FULL, NAMES, KINDS_READ])
-    return sha256(listed.encode()).hexdigest()[:16]
+
+def vocabulary_hash(relations: Iterable[str]) -> str:
+    """Hash of how relations are read: their axes, poses and kinds.
+
+    >>> vocabulary_hash(["left of"]) == vocabulary_hash(["right of"])
+    False
+    """
+    order = list(KINDS)
+    read = [
+        [name, RELATIONS[name].axis, RELATIONS[name].sign, RELATIONS[name].smaller_first,
+         *READINGS[NAMES.index(name)], order.index(RELATIONS[name].kind)]
+        for name in relations
+    ]  # fmt: skip
+    return sha256(json.dumps(read).encode()).hexdigest()[:16]
 
 
-def load(model: str | Path) -> TrustModel:
-    """See :meth:`spatialtrust.fusion.model.TrustModel.load`."""
+def read(model: str | Path) -> dict[str, Any]:
+    """The fields of a :class:`~spatialtrust.fusion.model.TrustModel`.
+
+    Raises
+    ------
+    FileError: there is no such model or file, or it is not JSON.
+    SchemaVersionError: another version of the package wrote it.
+    """
     path = _FOLDER / f"{model}.json" if model in shipped() else Path(model)
     try:
         content = path.read_bytes()
@@ -50,13 +85,16 @@ def load(model: str | Path) -> TrustModel:
         raise FileError(path, f"is not JSON ({error})", "give a file that `fit` wrote") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise FileError(path, "is not a trust model", "give a file that `fit` wrote")
-    for field, valid in (("schema", schema.VERSION), ("columns", columns_hash())):
-        if values.get(field) != valid:
-            raise SchemaVersionError(path, values.get(field), valid, _REMEDY)
+    if values.get("version") != VERSION:
+        raise SchemaVersionError(path, values.get("version"), VERSION, _REMEDY)
     try:
-        return _from_dict(values, sha256(content).hexdigest())
+        strange = _strange(values)
+        fields = {} if strange else _fields(values)
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(path, f"is damaged ({error!r})", "fit the model again") from error
+    if strange:
+        raise FileError(path, f"was fitted with {strange}", _REMEDY)
+    return {**fields, "sha256": sha256(content).hexdigest()}
 
 
 @cache
@@ -69,9 +107,25 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
 
 
-def save(model: TrustModel, path: str | Path) -> None:
-    """See :meth:`spatialtrust.fusion.model.TrustModel.save`."""
-    write_json(_to_dict(model), path)
+def write(fields: Mapping[str, Any], path: str | Path) -> None:
+    """Write what :func:`read` reads.
+
+    Raises
+    ------
+    FileError: the path cannot be written.
+    """
+    layers, rows = fields["layers"], fields["certifying"]
+    parts = {name: getattr(layers, name) for name in _LAYERS}
+    values = {
+        "format": FORMAT,
+        "version": VERSION,
+        "vocabulary": vocabulary_hash(layers.regressions.relations),
+        **{name: fields[name] for name in _PLAIN},
+        "images": sorted(fields["images"]),
+        "layers": {name: None if part is None else part.to_dict() for name, part in parts.items()},
+        "certifying": None if rows is None else rows.to_dict(),
+    }
+    write_json(values, path)
 
 
 def write_json(values: Mapping[str, Any], path: str | Path) -> None:
@@ -84,44 +138,34 @@ def write_json(values: Mapping[str, Any], path: str | Path) -> None:
     write_text(json.dumps(values, separators=(",", ":"), sort_keys=True) + "\n", path)
 
 
-def _to_dict(model: TrustModel) -> dict[str, Any]:
-    parts = {name: getattr(model, name) for name in _PARTS}
-    return {
-        "format": FORMAT,
-        "schema": schema.VERSION,
-        "columns": columns_hash(),
-        "name": model.name,
-        "calibrated_on": model.calibrated_on,
-        "images": sorted(model.images),
-        "asker": model.asker,
-        "for_pairs": model.for_pairs,
-        **{name: None if part is None else part.to_dict() for name, part in parts.items()},
-    }
+def _strange(values: Mapping[str, Any]) -> str:
+    """What a file was fitted with and is not there today, or is read otherwise; empty: nothing."""
+    layers = values["layers"]
+    regressions = layers["regressions"]
+    trees = [layers[name]["features"] for name in ("box_trees", "answer_trees") if layers[name]]
+    columns = [*regressions["features"], *regressions["things"], *chain.from_iterable(trees)]
+    for what, named, known in (
+        ("column", columns, FULL),
+        ("relation", regressions["relations"], NAMES),
+    ):
+        for name in named:
+            if name not in known:
+                return f'the {what} "{name}", which this version does not have'
+    if values["vocabulary"] != vocabulary_hash(regressions["relations"]):
+        return "relations that this version reads otherwise"
+    return ""
 
 
-_PARTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
-    "relations": MultilevelLogistic.from_dict,
-    "boxes": Boosted.from_dict,
-    "calibrator": calibrator,
-    "answering": Answering.from_dict,
-    "full": Boosted.from_dict,
-    "full_calibrator": calibrator,
-    "certificate": Certificate.from_dict,
-}
-_OPTIONAL: Final = ("answering", "full", "full_calibrator", "certificate")
-
-
-def _from_dict(values: Mapping[str, Any], digest: str) -> TrustModel:
+def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    given = values["layers"]
     parts: dict[str, Any] = {
-        name: None if name in _OPTIONAL and values[name] is None else read(values[name])
-        for name, read in _PARTS.items()
+        name: None if name in _OPTIONAL and given[name] is None else made(given[name])
+        for name, made in _LAYERS.items()
     }
-    return TrustModel(
-        name=values["name"],
-        calibrated_on=values["calibrated_on"],
-        images=frozenset(values["images"]),
-        asker=values["asker"],
-        for_pairs=values["for_pairs"],
-        sha256=digest,
-        **parts,
-    )
+    rows = values["certifying"]
+    return {
+        **{name: values[name] for name in _PLAIN},
+        "images": frozenset(values["images"]),
+        "layers": Layers(**parts),
+        "certifying": None if rows is None else CertifyingRows.from_dict(rows),
+    }

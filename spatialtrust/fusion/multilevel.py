@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 import numpy as np
 
 from spatialtrust.evidence.poses import READINGS
+from spatialtrust.relations import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
+
+    from spatialtrust.evidence.columns import Features
 
     Matrix = NDArray[np.float32]
     Places = NDArray[np.integer[Any]]
@@ -57,14 +60,15 @@ class Expansion:
 
     Attributes
     ----------
-    features: names of the geometry rows.
-    basis: how they become z.
+    features, things: names of the columns: geometry, and attributes of both things.
+    basis: how geometry becomes z.
     centre, scale: (features,) z = (x - centre) * scale.
     bend, bent_scale: (bent,) z = tanh(x * bend) * bent_scale.
     thing_centre, thing_scale: (attributes of both things,)
     """
 
     features: tuple[str, ...]
+    things: tuple[str, ...]
     basis: Basis
     centre: Matrix
     scale: Matrix
@@ -101,18 +105,25 @@ class MultilevelLogistic:
 
     Attributes
     ----------
+    relations: names of the relations that it was fitted with; others of ``relations.NAMES``, which
+        came later, have NaN for weights.
     expansion: raw columns to z and a.
     linear, constant: w (relations, z) and b (relations,), relations as in ``relations.NAMES``.
     mixing: Q beside A, (kinds as in ``KINDS_READ``, z, z + a).
     """
 
+    relations: tuple[str, ...]
     expansion: Expansion
     linear: Matrix
     constant: Matrix
     mixing: Matrix
 
+    def margin(self, features: Features) -> Matrix:
+        """(N,) :meth:`logit` of claims; where the relation is unknown, of no meaning."""
+        return self.logit(*self._columns(features))
+
     def logit(self, geometry: Matrix, things: Matrix, relation: Places) -> Matrix:
-        """(N,) log-odds that the claim is true.
+        """(N,) log-odds that the claim is true; NaN for a relation that was not fitted.
 
         Parameters
         ----------
@@ -126,8 +137,12 @@ class MultilevelLogistic:
             result[rows] += terms.sum(axis=0)
         return result
 
-    def contributions(self, geometry: Matrix, things: Matrix, relation: Places) -> Matrix:
-        """(features, N): what each feature adds to :meth:`logit`, beside the constant."""
+    def contributions(self, features: Features) -> Matrix:
+        """(columns, N): what each column of geometry adds to :meth:`margin`, beside the constant.
+
+        Rows are in the order of ``expansion.features``.
+        """
+        geometry, things, relation = self._columns(features)
         expansion = self.expansion
         both = expansion.apply(geometry, things)
         size = len(expansion.features)
@@ -154,25 +169,44 @@ class MultilevelLogistic:
             terms *= here[: self.expansion.terms]
             yield rows, terms
 
+    def _columns(self, features: Features) -> tuple[Matrix, Matrix, Places]:
+        known = np.maximum(features.relation, 0)
+        names = self.expansion
+        return features.block(names.features), features.block(names.things), known
+
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values, rounded to five digits."""
+        """JSON-ready values of what was fitted, by name, rounded to five digits."""
         expansion = self.expansion
+        fitted = [NAMES.index(name) for name in self.relations]
+        kinds = list(dict.fromkeys(KIND_OF[fitted].tolist()))
+        weights = (self.linear[fitted], self.constant[fitted], self.mixing[kinds])
         return {
             "features": list(expansion.features),
+            "things": list(expansion.things),
+            "relations": list(self.relations),
+            "kinds": [list(KINDS_READ[kind]) for kind in kinds],
             "bent": list(expansion.basis.bent),
             "faint": list(expansion.basis.faint),
             **{name: _listed(getattr(expansion, name)) for name in _SCALES},
-            **{name: _listed(getattr(self, name)) for name in _WEIGHTS},
+            **{name: _listed(array) for name, array in zip(_WEIGHTS, weights, strict=True)},
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Inverse of :meth:`to_dict`: relations and kinds are placed where they stand today."""
         arrays = {name: np.array(values[name], np.float32) for name in (*_SCALES, *_WEIGHTS)}
         basis = Basis(tuple(values["bent"]), tuple(values["faint"]))
-        scales = (arrays[name] for name in _SCALES)
-        expansion = Expansion(tuple(values["features"]), basis, *scales)
-        return cls(expansion, *(arrays[name] for name in _WEIGHTS))
+        names = tuple(values["features"]), tuple(values["things"])
+        expansion = Expansion(*names, basis, *(arrays[name] for name in _SCALES))
+        fitted = [NAMES.index(name) for name in values["relations"]]
+        kinds = [KINDS_READ.index((kind, polarity)) for kind, polarity in values["kinds"]]
+        return cls(
+            tuple(values["relations"]),
+            expansion,
+            _placed(arrays["linear"], fitted, len(NAMES)),
+            _placed(arrays["constant"], fitted, len(NAMES)),
+            _placed(arrays["mixing"], kinds, len(KINDS_READ)),
+        )
 
 
 _SCALES: Final = ("centre", "scale", "bend", "bent_scale", "thing_centre", "thing_scale")
@@ -183,6 +217,13 @@ def _standardise(columns: Matrix, centre: Matrix, scale: Matrix, out: Matrix) ->
     np.subtract(columns, centre[:, None], out=out)
     out *= scale[:, None]
     np.clip(out, -_LIMIT, _LIMIT, out=out)
+
+
+def _placed(rows: Matrix, places: list[int], count: int) -> Matrix:
+    """The rows in their places among so many, NaN elsewhere."""
+    result = np.full((count, *rows.shape[1:]), np.nan, dtype=np.float32)
+    result[places] = rows
+    return result
 
 
 def _listed(array: Matrix) -> Any:

@@ -16,6 +16,7 @@ import numpy as np
 
 from spatialtrust.evidence.poses import KINDS, READINGS
 from spatialtrust.fusion.multilevel import KIND_OF, KINDS_READ, Basis, Expansion, MultilevelLogistic
+from spatialtrust.relations import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,7 @@ def fit_multilevel(
     groups: NDArray[Any],
     *,
     features: Sequence[str],
+    attributes: Sequence[str],
     basis: Basis,
     prior: Prior = Prior(),  # noqa: B008 - immutable
     seed: int = 0,
@@ -86,16 +88,17 @@ def fit_multilevel(
     relation: (N,) place in ``relations.NAMES``.
     label: (N,) 1: true, 0: false.
     groups: (N,) rows of one group, an image, are left out together.
-    features: names of the rows of ``geometry``.
+    features, attributes: names of the rows of ``geometry`` and of ``things``.
     basis, prior: see there.
     seed: of the folds.
     """
-    expansion = _expansion(geometry, things, tuple(features), basis)
+    names = tuple(features), tuple(attributes)
+    expansion = _expansion(geometry, things, names, basis)
     both = expansion.apply(geometry, things)
     sharing = _Sharing.of(relation, prior)
     solution = _newton(_kernel(both, expansion.terms, sharing, prior), label, prior.noise)
     weights = _weights(both, expansion.terms, relation, solution.dual, prior)
-    return Fitted(MultilevelLogistic(expansion, *weights), _left_out(solution, groups, seed))
+    return Fitted(MultilevelLogistic(NAMES, expansion, *weights), _left_out(solution, groups, seed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,15 @@ def kind_sharing(prior: Prior) -> Matrix:
 
 
 def _expansion(
-    geometry: Matrix, things: Matrix, features: tuple[str, ...], basis: Basis
+    geometry: Matrix, things: Matrix, names: tuple[tuple[str, ...], tuple[str, ...]], basis: Basis
 ) -> Expansion:
+    features, attributes = names
     rows = geometry[[features.index(name) for name in basis.bent]]
     bend = np.float32(2) / _spread(rows)
     bent_scale = np.float32(_BENT_WEIGHT) / _spread(np.tanh(rows * bend[:, None]))
     return Expansion(
         features,
+        attributes,
         basis,
         _centre(geometry),
         np.float32(1) / _spread(geometry),

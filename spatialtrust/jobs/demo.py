@@ -18,6 +18,7 @@ from spatialtrust.backends.tabletop.claims import even_claims
 from spatialtrust.backends.tabletop.dataset import write_picture
 from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
 from spatialtrust.decision.rule import decide
+from spatialtrust.defaults import DELTA
 from spatialtrust.errors import FileError
 from spatialtrust.evaluation.ways import Exam, compare, ways
 from spatialtrust.files import write_text
@@ -46,7 +47,6 @@ CLAIMS: Final = 2
 
 _CLAIMS_STREAM: Final = 11
 ACCURACY: Final = 0.95
-DELTA: Final = 0.1
 
 
 def demo(

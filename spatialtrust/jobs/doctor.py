@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Final
 
+from spatialtrust.defaults import TRUST_MODEL
+
 _PACKAGES: Final = (
     # import name, distributions that provide it, extra, what for
     ("numpy", ("numpy",), "", "everything"),
@@ -122,7 +124,7 @@ def _model() -> Check:
     from spatialtrust.fusion.model import TrustModel
 
     try:
-        model = TrustModel.load("vsr-boxes")
+        model = TrustModel.load()
     except (SpatialTrustError, OSError) as error:
-        return Check("model vsr-boxes", False, str(error), "reinstall the package")
-    return Check("model vsr-boxes", True, f"calibrated on {model.calibrated_on}", "")
+        return Check(f"model {TRUST_MODEL}", False, str(error), "reinstall the package")
+    return Check(f"model {TRUST_MODEL}", True, f"calibrated on {model.calibrated_on}", "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
+from spatialtrust.defaults import DELTA, TRUST_MODEL
 from spatialtrust.errors import InputError
 from spatialtrust.evidence.columns import Features
 from spatialtrust.evidence.gathering import collect
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
 TARGETS: Final = (0.8, 0.9, 0.95)
 """Accuracies for which a fresh model says what it can guarantee."""
 
-DELTA: Final = 0.1
-
 
 def fit_from(
     source: str | Path,
     *,
-    base: str | Path = "vsr-boxes",
+    base: str | Path = TRUST_MODEL,
     name: str | None = None,
     box_format: str | None = None,
     box_unit: str | None = None,
@@ -71,7 +70,7 @@ def fit_from(
         seed=seed,
     )
     guarantees = {}
-    if model.certificate is not None:
+    if model.certifying is not None:
         rules = {target: model.rule(accuracy=target, delta=DELTA) for target in TARGETS}
         guarantees = {f"{target:g}": str(rule) for target, rule in rules.items()}
     report = {

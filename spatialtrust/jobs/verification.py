@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from spatialtrust import __version__, schema
 from spatialtrust.decision.verdicts import conclude
+from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.evidence.gathering import Inputs
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
 from spatialtrust.io.claim_files import claims_from_rows
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from spatialtrust.errors import FileError, RowError
     from spatialtrust.io.claim_files import ClaimFile
 
-DEFAULT_CONFIDENCE: Final = 0.8
 _RENAMED: Final = "input_"
 
 
@@ -56,8 +56,8 @@ class Verification:
 def verify(
     claims: str | Path | pa.Table | Iterable[Mapping[str, Any]],
     *,
-    model: str | Path | TrustModel = "vsr-boxes",
-    min_confidence: float = DEFAULT_CONFIDENCE,
+    model: str | Path | TrustModel = TRUST_MODEL,
+    min_confidence: float = MIN_CONFIDENCE,
     accuracy: float | None = None,
     delta: float | None = None,
     box_format: str | None = None,

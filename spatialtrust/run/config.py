@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from spatialtrust.backends.base import Options
 from spatialtrust.claims.enumeration import DEFAULT_RELATIONS, MAX_OBJECTS
+from spatialtrust.defaults import DELTA, MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.errors import FileError, InputError, suggest
-from spatialtrust.fusion.model import SHIPPED
 from spatialtrust.graph.formats import KINDS
 from spatialtrust.questions.signals import ANSWER, ASKED
 from spatialtrust.relations import canonical
@@ -73,13 +73,13 @@ class RunConfig:
     model: str = _option(
         AUTO,
         "Trust model: a shipped one's name, or fit's file. auto: the one that ships for the asker, "
-        "else vsr-boxes.",
+        f"else {TRUST_MODEL}.",
     )
-    min_confidence: float = _option(0.8, "Plain threshold: it promises nothing.")
+    min_confidence: float = _option(MIN_CONFIDENCE, "Plain threshold: it promises nothing.")
     accuracy: float = _option(
         0.0, "Certified threshold instead: this share of what goes out is right. 0: plain."
     )
-    delta: float = _option(0.1, "... but for this probability.")
+    delta: float = _option(DELTA, "... but for this probability.")
     repair: bool = _option(True, "Drop the least supported of edges that contradict each other.")
     formats: tuple[str, ...] = _option(("json", "graphml"), "Graph files: json, graphml, dot.")
     overlays: bool = _option(True, "Draw each graph onto its image.")
@@ -149,7 +149,7 @@ class RunConfig:
         >>> RunConfig(asker="tabletop:clip").trust_model, RunConfig().trust_model
         ('tabletop-clip', 'vsr-boxes')
         """
-        return self.model if self.model != AUTO else SHIPPED_FOR.get(self.asker, SHIPPED)
+        return self.model if self.model != AUTO else SHIPPED_FOR.get(self.asker, TRUST_MODEL)
 
     def options(self) -> Options:
         """How models run."""

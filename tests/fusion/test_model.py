@@ -17,13 +17,13 @@ from spatialtrust.errors import (
     SchemaVersionError,
 )
 from spatialtrust.evaluation.crossvalidation import out_of_fold
-from spatialtrust.evidence.columns import BOXES, FULL, LIVE, POSED, THINGS, Features
+from spatialtrust.evidence.columns import BOXES, FAMILIES, FULL, LIVE, POSED, THINGS, Features
 from spatialtrust.evidence.gathering import Inputs
 from spatialtrust.evidence.priors import attributes
 from spatialtrust.fusion import fitting
-from spatialtrust.fusion.answer_weights import Answering
-from spatialtrust.fusion.boosting import MARGIN, Boosted
-from spatialtrust.fusion.explanation import FAMILIES, contributions
+from spatialtrust.fusion.answer_weights import AnswerWeights
+from spatialtrust.fusion.boosting import Boosted
+from spatialtrust.fusion.explanation import contributions
 from spatialtrust.fusion.fitting import BASIS, Shares
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.fusion.multilevel_fit import fit_multilevel
@@ -100,10 +100,10 @@ def test_no_image_is_in_two_parts_and_none_is_lost() -> None:
 
 def test_few_rows_keep_the_trees_and_set_weight_and_calibrator() -> None:
     model = fit(400, vlm=0.9)
-    assert model.boxes == SHIPPED.boxes
-    assert model.full is None
-    assert model.answering is not None
-    assert model.answering.weight > 0.3
+    assert model.layers.box_trees == SHIPPED.layers.box_trees
+    assert model.layers.answer_trees is None
+    assert model.layers.answer_weights is not None
+    assert model.layers.answer_weights.weight > 0.3
     assert model.uses_answers
     assert model.for_pairs
 
@@ -111,18 +111,20 @@ def test_few_rows_keep_the_trees_and_set_weight_and_calibrator() -> None:
 def test_a_vlm_that_guesses_gets_next_to_no_weight_and_a_good_one_helps() -> None:
     features, label, _ = world(3000, seed=9, vlm=0.9)
     blind, skilled = fit(900, vlm=0.5), fit(900, vlm=0.9)
-    assert blind.answering is not None
-    assert blind.answering.weight < 0.3
+    assert blind.layers.answer_weights is not None
+    assert blind.layers.answer_weights.weight < 0.3
     found = skilled.predict(features)
     assert auroc(found.p_true, label == 1) > auroc(found.p_boxes, label == 1) + 0.02
 
 
 def test_a_thousand_rows_and_more_fit_trees_that_read_the_vlm() -> None:
     model = fit(1600, vlm=0.9)
-    assert model.full is not None
-    assert "p_yes" in model.full.features
-    assert not set(model.boxes.features) & set(LIVE)
-    assert not set(model.boxes.features) & set(THINGS), "names only act through the regressions"
+    assert model.layers.answer_trees is not None
+    assert "p_yes" in model.layers.answer_trees.features
+    assert not set(model.layers.box_trees.features) & set(LIVE)
+    assert not set(model.layers.box_trees.features) & set(THINGS), (
+        "names only act through the regressions"
+    )
     features, label, _ = world(3000, seed=9, vlm=0.9)
     found = model.predict(features)
     assert auroc(found.p_true, label == 1) > auroc(found.p_boxes, label == 1) + 0.02
@@ -133,10 +135,10 @@ def test_a_thousand_rows_and_more_fit_trees_that_read_the_vlm() -> None:
 
 def test_without_answers_only_the_trees_on_boxes_are_fitted_anew() -> None:
     model = fit(1200)
-    assert model.full is None
-    assert model.answering is None
-    assert model.boxes != SHIPPED.boxes
-    assert model.relations is SHIPPED.relations
+    assert model.layers.answer_trees is None
+    assert model.layers.answer_weights is None
+    assert model.layers.box_trees != SHIPPED.layers.box_trees
+    assert model.layers.regressions is SHIPPED.layers.regressions
 
 
 def test_p_boxes_never_looks_at_the_vlm() -> None:
@@ -195,8 +197,8 @@ def test_certification_rows_are_of_images_that_nothing_else_saw(monkeypatch) -> 
         model = fit(rows, vlm=0.9)
         others = seen["booster"] | seen["stopping"] | seen["calibrator"]
         assert not seen["certification"] & others
-        assert model.certificate is not None
-        assert len(set(model.certificate.image)) == len(seen["certification"])
+        assert model.certifying is not None
+        assert len(set(model.certifying.image)) == len(seen["certification"])
 
 
 def test_rows_drawn_to_fit_never_certify() -> None:
@@ -206,8 +208,8 @@ def test_rows_drawn_to_fit_never_certify() -> None:
     model = TrustModel.fit(
         features, label, image, calibrated_on="mine", base=SHIPPED, purpose=purpose
     )
-    assert model.certificate is not None
-    assert sorted(model.certificate.label) == sorted(label[half])
+    assert model.certifying is not None
+    assert sorted(model.certifying.label) == sorted(label[half])
     mixed = purpose.copy()
     mixed[0] = "fit" if mixed[0] == "certify" else "certify"
     with pytest.raises(InputError, match="share images"):
@@ -230,11 +232,11 @@ def test_half_a_wish_is_refused() -> None:
     for wish in ({}, {"accuracy": 0.9}, {"delta": 0.1}):
         with pytest.raises(InputError, match="accuracy and delta"):
             SHIPPED.rule(**wish)
-    bare = TrustModel("bare", "nothing", SHIPPED.relations, SHIPPED.boxes, SHIPPED.calibrator)
+    bare = TrustModel("bare", "nothing", SHIPPED.layers)
     with pytest.raises(GuaranteeError, match="no rows to certify with"):
         bare.rule(accuracy=0.9, delta=0.1)
     with pytest.raises(NotFittedError, match="VLM"):
-        bare.full_logit(world(2)[0], np.zeros(2, dtype=np.float32))
+        bare.layers.answer_logit(world(2)[0], np.zeros(2, dtype=np.float32))
 
 
 @pytest.mark.parametrize("rows", [400, 1600])
@@ -253,7 +255,9 @@ def test_a_file_keeps_everything(rows: int, tmp_path: Path) -> None:
 
 
 def test_the_same_rows_and_seed_give_the_same_model() -> None:
-    assert fit(1200, vlm=0.8, seed=3).full == fit(1200, vlm=0.8, seed=3).full
+    assert fit(1200, vlm=0.8, seed=3).layers.answer_trees == (
+        fit(1200, vlm=0.8, seed=3).layers.answer_trees
+    )
 
 
 @pytest.mark.parametrize(
@@ -263,9 +267,9 @@ def test_the_same_rows_and_seed_give_the_same_model() -> None:
         ("not json", FileError, "is not JSON"),
         ("[1]", FileError, "is not a trust model"),
         ('{"format": "other"}', FileError, "is not a trust model"),
-        ({"schema": 999}, SchemaVersionError, "999"),
-        ({"columns": "abc"}, SchemaVersionError, "fit it again"),
-        ({"boxes": {"features": ["gap"]}}, FileError, "is damaged"),
+        ({"version": 999}, SchemaVersionError, "999"),
+        ({"vocabulary": "abc"}, FileError, "reads otherwise; fit it again"),
+        ({"layers": {"regressions": {}}}, FileError, "is damaged"),
     ],
 )
 def test_a_file_that_is_no_model_is_one_clear_error(tmp_path: Path, content, error, says) -> None:
@@ -312,7 +316,7 @@ def test_seen_images_are_recognised_by_name() -> None:
 
 def test_pieces_and_threads_change_nothing(monkeypatch) -> None:
     features = world(40_000)[0]
-    whole = SHIPPED.fuse(features, SHIPPED.relation_logit(features))
+    whole = SHIPPED.layers.fuse(features, SHIPPED.layers.margin(features))
     for count in ("1", "2"):
         monkeypatch.setenv("OMP_NUM_THREADS", count)
         found = SHIPPED.predict(features)
@@ -324,23 +328,24 @@ def test_pieces_and_threads_change_nothing(monkeypatch) -> None:
 def test_contributions_add_up_to_the_log_odds_and_are_said_in_words() -> None:
     for model in (SHIPPED, fit(1600, vlm=0.9)):
         features = world(30, vlm=0.9)[0]
-        added = sum(contributions(model, features).values())
-        trees = model.box_logit if model.full is None else model.full_logit
-        logit = trees(features, model.relation_logit(features))
+        added = sum(contributions(model.layers, features).values())
+        layers = model.layers
+        trees = layers.box_logit if layers.answer_trees is None else layers.answer_logit
+        logit = trees(features, layers.margin(features))
         np.testing.assert_allclose(added, logit, atol=2e-3)
         said = model.explain(features)
         assert all(text.startswith("P(true) ") for text in said)
     blind = features.select(slice(0, 1))
     blind.column("separation")[:] = np.nan
     assert SHIPPED.explain(blind) == [""]
-    assert set(FAMILIES) == {*BOXES, *LIVE, MARGIN}
+    assert set(FAMILIES) == {*BOXES, *LIVE}
 
 
 def test_regressions_in_the_primal_are_the_dual_and_left_out_rows_were_left_out() -> None:
     features, label, image = world(500)
     fitted = fit_multilevel(
         features.block(POSED), features.block(THINGS), features.relation, label, image,
-        features=POSED, basis=BASIS,
+        features=POSED, attributes=THINGS, basis=BASIS,
     )  # fmt: skip
     args = features.block(POSED), features.block(THINGS), features.relation
     logit = fitted.model.logit(*args)
@@ -349,7 +354,7 @@ def test_regressions_in_the_primal_are_the_dual_and_left_out_rows_were_left_out(
     )
     # At the mode the gradient vanishes: residual = noise * dual, so errors average out per kind.
     assert abs(np.mean(label - 1 / (1 + np.exp(-logit)))) < 0.02
-    terms = fitted.model.contributions(*args)
+    terms = fitted.model.contributions(features)
     np.testing.assert_allclose(
         terms.sum(axis=0) + fitted.model.constant[features.relation], logit, atol=1e-3
     )
@@ -360,7 +365,8 @@ def test_a_relation_never_seen_is_judged_like_its_kin() -> None:
     known = features.relation != NAMES.index("at the left side of")
     fitted = fit_multilevel(
         features.block(POSED)[:, known], features.block(THINGS)[:, known],
-        features.relation[known], label[known], image[known], features=POSED, basis=BASIS,
+        features.relation[known], label[known], image[known],
+        features=POSED, attributes=THINGS, basis=BASIS,
     )  # fmt: skip
     left = features.select(features.relation == NAMES.index("left of"))
     unseen = np.full(len(left), NAMES.index("at the left side of"), dtype=np.int16)
@@ -387,10 +393,10 @@ def test_weights_of_answers_are_never_negative() -> None:
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 300)
     contrary = np.where(label == 1, -2.0, 2.0) + rng.normal(size=300)
-    found = Answering.fit(rng.normal(size=300) + label, contrary, label)
+    found = AnswerWeights.fit(rng.normal(size=300) + label, contrary, label)
     assert found is not None
     assert found.weight == pytest.approx(0, abs=1e-6)
-    assert Answering.fit(rng.normal(size=300), np.full(300, np.nan), label) is None
+    assert AnswerWeights.fit(rng.normal(size=300), np.full(300, np.nan), label) is None
 
 
 def test_folds_hold_whole_images_and_every_row_is_scored_once() -> None:

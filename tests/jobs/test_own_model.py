@@ -69,8 +69,8 @@ def test_rows_meant_for_fitting_never_certify(tmp_path: Path) -> None:
         for place, row in enumerate(_rows(200))
     ]
     model, _ = fit_from(_written(tmp_path / "c.jsonl", rows))
-    assert model.certificate is not None
-    assert model.certificate.label.size == 100
+    assert model.certifying is not None
+    assert model.certifying.label.size == 100
 
 
 def test_the_command_writes_a_model_that_verify_takes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.decision.verdicts import conclude
+from spatialtrust.defaults import TRUST_MODEL
 from spatialtrust.evidence.gathering import gather
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.reasons import decode, encode
@@ -47,7 +48,7 @@ class Gather:
 class Fuse:
     """P(the claim is true) by a trust model: name of a shipped one, or path of a fitted one."""
 
-    model: str = "vsr-boxes"
+    model: str = TRUST_MODEL
     sha256: str | None = None
 
     writes: ClassVar[str] = "scores"

@@ -1,0 +1,104 @@
+"""The fitted layers of a trust model: evidence in, ``p_true`` and ``p_boxes`` out.
+
+Each is fitted on images that those below have not seen: a regression per relation
+(:mod:`spatialtrust.fusion.multilevel`), boosted trees on top of it, a calibrator. A VLM's answers
+come in by two weights, or, with a thousand labelled rows and more, as columns of trees of their
+own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spatialtrust.errors import NotFittedError
+from spatialtrust.fusion.answer_weights import vote
+from spatialtrust.reasons import bit
+from spatialtrust.tables import Fused
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from spatialtrust.evidence.columns import Features
+    from spatialtrust.fusion.answer_weights import AnswerWeights
+    from spatialtrust.fusion.boosting import Boosted
+    from spatialtrust.fusion.calibration import Platt
+    from spatialtrust.fusion.multilevel import MultilevelLogistic
+
+    Column = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What is fitted, from the bottom up.
+
+    Attributes
+    ----------
+    regressions, box_trees, box_calibrator: a regression per relation, trees on it, calibrator of
+        both.
+    answer_weights: how much a VLM's answers count beside the boxes; None: they do not.
+    answer_trees, answer_calibrator: trees that read a VLM's columns too; None: there are none.
+    """
+
+    regressions: MultilevelLogistic
+    box_trees: Boosted
+    box_calibrator: Platt
+    answer_weights: AnswerWeights | None = None
+    answer_trees: Boosted | None = None
+    answer_calibrator: Platt | None = None
+
+    @property
+    def uses_answers(self) -> bool:
+        """Whether a VLM's answers change ``p_true``."""
+        return self.answer_weights is not None or self.answer_trees is not None
+
+    @property
+    def trees(self) -> Boosted:
+        """Those that say most: with a VLM's columns where there are such."""
+        return self.answer_trees or self.box_trees
+
+    def fuse(self, features: Features, margin: Column) -> Fused:
+        """``p_true`` and ``p_boxes`` of claims (N,) from the regressions' :meth:`margin`."""
+        boxes = self.box_logit(features, margin)
+        p_boxes = self.box_calibrator.transform(boxes)
+        p_true = p_boxes
+        reasons = features.reasons
+        if self.answer_weights is not None:
+            calibrated = self.box_calibrator.slope * boxes + self.box_calibrator.intercept
+            p_true = self.answer_weights.apply(calibrated, vote(features), p_boxes)
+        if self.answer_trees is not None and self.answer_calibrator is not None:
+            heard = self.answer_calibrator.transform(self.answer_logit(features, margin))
+            p_true = np.where(np.isfinite(heard), heard, p_true)
+        reasons = reasons | np.isnan(margin) * np.uint32(bit("relation_unknown"))
+        if not self.uses_answers:
+            reasons = reasons | (features.answer >= 0) * np.uint32(bit("answer_not_used"))
+        return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), reasons)
+
+    def margin(self, features: Features) -> Column:
+        """(N,) log-odds by the relation's own regression; NaN for one that was not fitted.
+
+        Where the relation is not in the vocabulary it is a number of no meaning.
+        """
+        return self.regressions.margin(features)
+
+    def box_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
+        """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
+        return _logit(self.box_trees, features, margin)
+
+    def answer_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
+        """The same from the trees that read a VLM's columns.
+
+        Raises
+        ------
+        NotFittedError: there are none.
+        """
+        if self.answer_trees is None:
+            raise NotFittedError("the model has no trees that read a VLM's columns")
+        return _logit(self.answer_trees, features, margin)
+
+
+def _logit(trees: Boosted, features: Features, margin: Column) -> NDArray[np.float64]:
+    logit = trees.logit(features.block(trees.features), margin)
+    return np.where(features.seen & np.isfinite(margin), logit, np.nan).astype(np.float64)
