@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError, UnknownRelationError
-from spatialtrust.relations import NAMES, PHRASES, RELATIONS
+from spatialtrust.relations import NAMES, PHRASES, RELATIONS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,10 +22,6 @@ _ARTICLE: Final = r"(?:(?:the|a|an|this|that|my|your|some|one) )?"
 _ARTICLE_ALONE: Final = r"(?i)^(?:the|a|an|this|that|my|your|some|one)$"
 _NEGATED: Final = r"(?i)(?:\bnot|n't|\bnever)$"
 _COPULA: Final = r"(?:is|are|was|were|'s|appears|seems|sits|stands|lies|rests)"
-_VERBS: Final = (
-    "contains", "has as a part", "consists of", "touches", "surrounds", "encloses", "holds",
-    "has a part",
-)  # fmt: skip
 _ANSWERS: Final = {
     "yes": r"^\W*(?:yes|yeah|yep|true|correct|y|1)\b",
     "no": r"^\W*(?:no|nope|not|false|incorrect|wrong|n|0)\b",
@@ -144,7 +140,7 @@ def _patterns() -> tuple[str, ...]:
     """RE2 patterns from strict to lenient; the first that matches a text wins."""
     longest_first = sorted(PHRASES, key=len, reverse=True)
     wording = "|".join(longest_first)
-    verbs = "|".join(sorted(_VERBS, key=len, reverse=True))
+    verbs = "|".join(sorted(VERBS, key=len, reverse=True))
     ends = r"[ .?!]*$"
     object_ = rf"{_ARTICLE}(?P<object>[^ .?!].*?)"
     start = rf"(?i)^(?:there (?:is|are) )?{_ARTICLE}"

@@ -64,9 +64,12 @@ class Relation:
     denies: it claims the contrary of what its kind claims ("far from": not near).
     swapped: its object stands where the subject of its kind stands ("contains": inside).
     smaller_first: the smaller thing comes first in the pose, whichever is the subject.
+    nests: +1 where the subject lies in the object, so that a chain of such claims has no circle,
+        -1 the other way round, 0 where it does not order things so.
     checkable_in_2d: boxes alone carry evidence for it.
     needs_depth: only depth decides it; boxes give hints.
     phrases: other wordings of the same relation.
+    verbs: those wordings that need no "is" ("the box holds the mug").
     predicate: how a sentence says it: "The A <predicate> the B."
 
     >>> RELATIONS["above"].axis, RELATIONS["above"].sign
@@ -84,9 +87,11 @@ class Relation:
     denies: bool = False
     swapped: bool = False
     smaller_first: bool = False
+    nests: int = 0
     checkable_in_2d: bool = True
     needs_depth: bool = False
     phrases: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
     predicate: str = ""
 
 
@@ -137,6 +142,7 @@ def _symmetric(
     denies: bool = False,
     checkable: bool = True,
     depth: bool = False,
+    verbs: tuple[str, ...] = (),
 ) -> Relation:
     """A relation that is its own converse."""
     return Relation(
@@ -151,6 +157,7 @@ def _symmetric(
         checkable_in_2d=checkable,
         needs_depth=depth,
         phrases=phrases,
+        verbs=verbs,
         predicate=f"is {name}",
     )
 
@@ -165,7 +172,9 @@ def _plain(
     denies: bool = False,
     swapped: bool = False,
     smaller_first: bool = False,
+    nests: int = 0,
     checkable: bool = True,
+    verbs: tuple[str, ...] = (),
     predicate: str = "",
 ) -> Relation:
     """A relation that no axis decides."""
@@ -178,8 +187,10 @@ def _plain(
         denies=denies,
         swapped=swapped,
         smaller_first=smaller_first,
+        nests=nests,
         checkable_in_2d=checkable,
         phrases=phrases,
+        verbs=verbs,
         predicate=predicate or f"is {name}",
     )
 
@@ -226,7 +237,8 @@ _TABLE: Final = (
     _symmetric("distance", "far away from", "close to", denies=True),
     _symmetric("distance", "away from", "close to", denies=True),
     # contact
-    _symmetric("contact", "touching", "detached from", "in contact with", "touches", "touch"),
+    _symmetric("contact", "touching", "detached from", "in contact with", "touches", "touch",
+               verbs=("touches",)),
     _symmetric("contact", "connected to", "detached from", "joined to"),
     _symmetric("contact", "attached to", "detached from", "fastened to"),
     _plain("contact", "against", None, "away from", "leaning against", "leaning on",
@@ -237,18 +249,20 @@ _TABLE: Final = (
     _symmetric("contact", "detached from", "attached to", "separate from", "separated from",
                denies=True),
     # containment
-    _plain("containment", "in", "contains", "outside"),
-    _plain("containment", "inside", "contains", "outside", "inside of"),
-    _plain("containment", "within", "contains", "outside", "contained in", "contained by"),
-    _plain("containment", "enclosed by", "surrounding", "outside", "surrounded by"),
+    _plain("containment", "in", "contains", "outside", nests=1),
+    _plain("containment", "inside", "contains", "outside", "inside of", nests=1),
+    _plain("containment", "within", "contains", "outside", "contained in", "contained by",
+           nests=1),
+    _plain("containment", "enclosed by", "surrounding", "outside", "surrounded by", nests=1),
     _plain("containment", "into", "contains", "out of"),
     _plain("containment", "contains", "inside", None, "containing", "contain", "holds",
-           predicate="contains", swapped=True),
+           predicate="contains", swapped=True, nests=-1, verbs=("contains", "holds")),
     _plain("containment", "surrounding", "enclosed by", None, "surrounds", "surround", "encloses",
-           "enclosing", swapped=True),
-    _plain("containment", "around", "in the middle of", None, swapped=True),
+           "enclosing", swapped=True, nests=-1, verbs=("surrounds", "encloses")),
+    _plain("containment", "around", "in the middle of", None, swapped=True, nests=-1),
     _plain("containment", "in the middle of", "surrounding", "at the edge of", "in the centre of",
-           "in the center of", "at the center of", "at the centre of", "amid", kind="middle"),
+           "in the center of", "at the center of", "at the centre of", "amid", kind="middle",
+           nests=1),
     _plain("containment", "among", "surrounding", None, "amongst", kind="middle"),
     _plain("containment", "between", None, None, "in between", kind="middle"),
     _plain("containment", "outside", None, "inside", "outside of", denies=True),
@@ -256,11 +270,12 @@ _TABLE: Final = (
     _plain("containment", "at the edge of", None, "in the middle of", "on the edge of",
            kind="edge"),
     # parts
-    _plain("part", "part of", "has as a part", None, "a part of"),
+    _plain("part", "part of", "has as a part", None, "a part of", nests=1),
     _plain("part", "has as a part", "part of", None, "has a part", "has",
-           predicate="has as a part", swapped=True),
+           predicate="has as a part", swapped=True, nests=-1,
+           verbs=("has as a part", "has a part")),
     _plain("part", "consists of", "part of", None, "made of", "made up of",
-           predicate="consists of", swapped=True),
+           predicate="consists of", swapped=True, verbs=("consists of",)),
     # orientation: boxes carry no direction of gaze
     _plain("orientation", "facing", None, "facing away from", "looking at", "oriented toward",
            checkable=False, kind="facing"),
@@ -287,6 +302,9 @@ RELATIONS: Final[Mapping[str, Relation]] = MappingProxyType({r.name: r for r in 
 """Canonical name to relation, in the table's order."""
 
 NAMES: Final[tuple[str, ...]] = tuple(RELATIONS)
+
+VERBS: Final = tuple(verb for r in _TABLE for verb in r.verbs)
+"""Wordings that need no "is"."""
 
 PHRASES: Final[Mapping[str, str]] = MappingProxyType(
     {phrase: r.name for r in _TABLE for phrase in (r.name, *r.phrases)}

@@ -35,7 +35,6 @@ REACH: Final = 0.05
 """How far apart, in mean extents along each axis, two boxes may be to be asked about contact."""
 
 _CLOSE_FAMILIES: Final = ("contact", "containment", "part")
-_OUTER_SUBJECT: Final = ("contains", "surrounding", "around", "has as a part", "consists of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,7 @@ def _leaning(
         return np.asarray(relation.sign * offset >= 0)
     if relation.family in ("containment", "part") and relation.converse in RELATIONS:
         larger = _area(first) >= _area(second)
-        return larger if name in _OUTER_SUBJECT else ~larger
+        return larger if relation.swapped else ~larger
     return None
 
 

@@ -4,11 +4,9 @@ Functions on logits need no labels; classes learn from some (`labelled_data` say
 ``fit``, ``score``, ``save`` and ``load``. The learned ones import torch when first used.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from spatialtrust.errors import MissingDependencyError
-from spatialtrust.failure.base import FailurePredictor, LabelledData
+from spatialtrust.failure.base import LEARNED, FailurePredictor, LabelledData, learned
 from spatialtrust.failure.bayesvlm import BayesVLM
 from spatialtrust.failure.confidence import doctor, energy, entropy, max_cosine, max_logit, mcm
 from spatialtrust.failure.relu import RelU
@@ -18,8 +16,6 @@ from spatialtrust.failure.trustvlm import TrustVLM
 if TYPE_CHECKING:
     from spatialtrust.failure.confidnet import ConfidNet
     from spatialtrust.failure.vilu import LVU, ViLU
-
-_LEARNED = {"ConfidNet": "confidnet", "LVU": "vilu", "ViLU": "vilu"}
 
 __all__ = [
     "LVU",
@@ -41,11 +37,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> type[FailurePredictor]:
-    if name not in _LEARNED:
+    if name not in LEARNED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = import_module(f"{__name__}.{_LEARNED[name]}")
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(str(error.name), "hf", name) from error
-    kind: type[FailurePredictor] = getattr(module, name)
-    return kind
+    return learned(name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 
@@ -53,6 +55,14 @@ class FailurePredictor:
 
     labelled_split: ClassVar[str]
     """Which split its labels come from: none, calibration, few-shot, train or pairs."""
+
+    kinds: ClassVar[dict[str, type[FailurePredictor]]] = {}
+    """Methods of this package by name, as far as they are imported."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__module__.startswith(f"{__package__}."):
+            FailurePredictor.kinds[cls.__name__] = cls
 
     def __post_init__(self) -> None:
         self.tensors_: Tensors = {}
@@ -127,12 +137,30 @@ class FailurePredictor:
         return self
 
 
+LEARNED: Final[Mapping[str, str]] = MappingProxyType(
+    {"ConfidNet": "confidnet", "LVU": "vilu", "ViLU": "vilu"}
+)
+"""Methods that need torch, and their modules: imported when first asked for."""
+
+
+def learned(name: str) -> type[FailurePredictor]:
+    """One of ``LEARNED``.
+
+    Raises
+    ------
+    MissingDependencyError: torch is not installed.
+    """
+    try:
+        module = import_module(f"{__package__}.{LEARNED[name]}")
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(str(error.name), "hf", name) from error
+    kind: type[FailurePredictor] = getattr(module, name)
+    return kind
+
+
 def _kind(name: str) -> type[FailurePredictor] | None:
     """The published method of that name; nothing else is ever constructed from a file."""
-    from spatialtrust import failure
-
-    kind = getattr(failure, name) if name in failure.__all__ else None
-    return kind if isinstance(kind, type) and issubclass(kind, FailurePredictor) else None
+    return learned(name) if name in LEARNED else FailurePredictor.kinds.get(name)
 
 
 def _safetensors() -> Any:

@@ -13,12 +13,13 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import InputError, SchemaVersionError
-from spatialtrust.graph.scene import CANDIDATES, NODE_COLUMNS, SceneGraph
+from spatialtrust.graph.candidates import CANDIDATES
+from spatialtrust.graph.node_link import NODE_COLUMNS
+from spatialtrust.graph.scene import SceneGraph
 from spatialtrust.schema import VERSION
 from spatialtrust.tables import Detections
 
@@ -39,41 +40,8 @@ _STATEMENT: Final = re.compile(
 )
 
 
-def to_dict(graph: SceneGraph) -> dict[str, Any]:
-    """Node-link data as ``networkx.node_link_graph`` reads it; unknown is None, never NaN."""
-    rows = _rows(graph.candidates)
-    kept = graph.kept
-    return {
-        "directed": True,
-        "multigraph": True,
-        "graph": {
-            "schema": VERSION,
-            "image_id": graph.image_id,
-            "width": graph.width,
-            "height": graph.height,
-            "rule": graph.rule.to_dict(),
-            "repaired": graph.repaired,
-            "candidates": [row for row, is_edge in zip(rows, kept, strict=True) if not is_edge],
-        },
-        "nodes": [
-            {"id": row["object_id"], **{name: row[name] for name in NODE_COLUMNS}}
-            for row in _rows(graph.objects.data.select(["object_id", *NODE_COLUMNS]))
-        ],
-        "edges": [
-            {
-                "source": row["subject_id"],
-                "target": row["object_id"],
-                "key": row["relation"],
-                **{name: value for name, value in row.items() if name not in _EDGE_ENDS},
-            }
-            for row, is_edge in zip(rows, kept, strict=True)
-            if is_edge
-        ],
-    }
-
-
 def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGraph:
-    """Inverse of :func:`to_dict`.
+    """Inverse of :meth:`SceneGraph.to_dict`.
 
     Raises
     ------
@@ -115,15 +83,8 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
         ) from error
 
 
-def to_networkx(graph: SceneGraph) -> nx.MultiDiGraph:
-    """See :meth:`SceneGraph.to_networkx`."""
-    import networkx as nx
-
-    return nx.node_link_graph(to_dict(graph), edges="edges")
-
-
 def from_networkx(graph: nx.MultiDiGraph) -> SceneGraph:
-    """Inverse of :func:`to_networkx`."""
+    """Inverse of :meth:`SceneGraph.to_networkx`."""
     import networkx as nx
 
     return from_dict(nx.node_link_data(graph, edges="edges"), "networkx graph")
@@ -131,7 +92,7 @@ def from_networkx(graph: nx.MultiDiGraph) -> SceneGraph:
 
 def to_json(graph: SceneGraph) -> str:
     """Node-link JSON."""
-    return json.dumps(to_dict(graph), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(graph.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def from_json(text: str, source: str = "scene graph") -> SceneGraph:
@@ -147,7 +108,7 @@ def to_graphml(graph: SceneGraph) -> str:
     """GraphML; lists and the other candidates as JSON text in an attribute."""
     import networkx as nx
 
-    flat = to_networkx(graph)
+    flat = graph.to_networkx()
     flat.graph = _flat(flat.graph)
     for _, node in flat.nodes(data=True):
         _replace(node, _flat(node))
@@ -176,7 +137,7 @@ def from_graphml(text: str, source: str = "scene graph") -> SceneGraph:
 
 def to_dot(graph: SceneGraph) -> str:
     """DOT for Graphviz; labels and line styles are set, all else are attributes of our own."""
-    data = to_dict(graph)
+    data = graph.to_dict()
     lines = [f"  graph [{_attributes(_flat(data['graph']))}];"]
     for node in data["nodes"]:
         shown = {"label": node["phrase"], "shape": "box"}
@@ -257,21 +218,6 @@ def _known(kind: str) -> str:
     if kind not in KINDS:
         raise InputError(f'graph format "{kind}" is not known; valid: {", ".join(KINDS)}')
     return kind
-
-
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    """Rows as JSON-ready scalars; float32 as the shortest number that reads back the same."""
-    columns = {}
-    for name in table.column_names:
-        values = table[name].to_pylist()
-        if pa.types.is_float32(table.schema.field(name).type):
-            values = [_shortest(value) for value in values]
-        columns[name] = values
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _shortest(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(str(np.float32(value)))
 
 
 def _nan_for_null(table: pa.Table) -> pa.Table:

@@ -29,9 +29,6 @@ EXACT_NODES: Final = 16
 LEAST_WEIGHT: Final = 1e-3
 """What dropping an edge below even odds costs; above zero, so none is dropped without need."""
 
-_INNER_FIRST: Final = ("in", "inside", "within", "enclosed by", "part of", "in the middle of")
-_OUTER_FIRST: Final = ("contains", "surrounding", "has as a part", "around")
-
 Arc = tuple[int, int]
 
 
@@ -81,12 +78,10 @@ def order_of(relation: str) -> tuple[str | None, int]:
     >>> order_of("right of"), order_of("inside"), order_of("near")
     (('x', 1), ('containment', -1), (None, 0))
     """
-    if relation in _INNER_FIRST:
-        return "containment", -1
-    if relation in _OUTER_FIRST:
-        return "containment", 1
     known = RELATIONS.get(relation)
-    return (known.axis, known.sign) if known is not None else (None, 0)
+    if known is None:
+        return None, 0
+    return ("containment", -known.nests) if known.nests else (known.axis, known.sign)
 
 
 def least_feedback(weights: Mapping[Arc, float]) -> set[Arc]:

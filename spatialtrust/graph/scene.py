@@ -7,7 +7,7 @@ Candidates stay as data, so a graph can be pruned again at another threshold.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,19 @@ import pyarrow.compute as pc
 from spatialtrust.claims.objects import contested
 from spatialtrust.decision.rule import DecisionRule, decide
 from spatialtrust.errors import GuaranteeError, InputError
+from spatialtrust.graph.candidates import (
+    candidates_of,
+    codes,
+    column,
+    kept,
+    numbers,
+    summarise,
+    with_columns,
+)
+from spatialtrust.graph.node_link import node_link
 from spatialtrust.graph.repair import contradicting
 from spatialtrust.reasons import bit, decode, encode
 from spatialtrust.relations import RELATIONS, canonical
-from spatialtrust.schema import CLAIMS
 from spatialtrust.tables import Detections
 
 if TYPE_CHECKING:
@@ -28,28 +37,6 @@ if TYPE_CHECKING:
 
     from spatialtrust.fusion.model import TrustModel
     from spatialtrust.tables import Verdicts
-
-CANDIDATES: Final = pa.schema(
-    [
-        pa.field("claim_id", pa.string()),
-        pa.field("subject_id", pa.string()),
-        pa.field("relation", pa.string()),
-        pa.field("object_id", pa.string()),
-        pa.field("asserted", pa.string()),
-        pa.field("emitted", pa.string()),
-        pa.field("p_true", pa.float32()),
-        pa.field("p_boxes", pa.float32()),
-        pa.field("confidence", pa.float32()),
-        pa.field("decision", pa.string()),
-        pa.field("said_by", pa.string()),
-        pa.field("enumerated", pa.bool_()),
-        pa.field("label", pa.int8()),
-        pa.field("reasons", pa.list_(pa.string())),
-    ]
-)
-"""Columns of a graph's candidates. ``said_by``: ``vlm`` where a VLM said yes, else ``verifier``."""
-
-NODE_COLUMNS: Final = ("phrase", "x1", "y1", "x2", "y2", "score")
 
 
 class Edge(NamedTuple):
@@ -111,26 +98,8 @@ class SceneGraph:
         rule: what the verdicts were decided by.
         answered: whether a VLM was asked; else the verifier proposes the edges.
         """
-        data = verdicts.data
-        nodes = _nodes(objects, data)
-        wanted = pc.or_(
-            pc.fill_null(pc.equal(data["asserted"], "yes"), False),
-            pc.fill_null(pc.equal(data["emitted"], "yes"), False),
-        )
-        rows = data.filter(wanted)
-        said = pc.if_else(
-            pc.and_(pc.fill_null(pc.equal(rows["asserted"], "yes"), False), answered),
-            "vlm",
-            "verifier",
-        )
-        columns = {
-            "said_by": said,
-            "enumerated": pc.fill_null(pc.equal(_column(rows, "source"), "enumerated"), False),
-            "reasons": _codes(rows["reasons"]),
-        }
-        columns |= {name: _column(rows, name) for name in CANDIDATES.names if name not in columns}
-        candidates = pa.table({name: columns[name] for name in CANDIDATES.names}).cast(CANDIDATES)
-        return cls(image_id, *size, nodes, _distinct(candidates), rule)
+        rows = candidates_of(verdicts.data, answered=answered)
+        return cls(image_id, *size, _nodes(objects, verdicts.data), rows, rule)
 
     @property
     def edges(self) -> pa.Table:
@@ -140,8 +109,7 @@ class SceneGraph:
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which candidates are edges, a mask."""
-        emitted = pc.fill_null(pc.equal(self.candidates["emitted"], "yes"), False)
-        return np.asarray(emitted.to_numpy(), dtype=np.bool_)
+        return kept(self.candidates)
 
     def prune(
         self,
@@ -170,8 +138,8 @@ class SceneGraph:
         rows = self.candidates
         masks = encode(rows["reasons"])
         contradicts = (masks & np.uint32(bit("contradicts"))) > 0
-        usable = np.isfinite(_numbers(rows, "p_boxes")) & ~contradicts
-        p_true = np.where(usable, _numbers(rows, "p_true"), np.nan)
+        usable = np.isfinite(numbers(rows, "p_boxes")) & ~contradicts
+        p_true = np.where(usable, numbers(rows, "p_true"), np.nan)
         asserted = pc.fill_null(
             pc.index_in(rows["asserted"], value_set=pa.array(["no", "yes"])), -1
         )
@@ -181,16 +149,16 @@ class SceneGraph:
         why = "no_threshold" if rule.threshold is None else "below_threshold"
         abstained = (found.decision == 0) & usable
         masks = (masks & ~low) | np.where(abstained, np.uint32(bit(why)), np.uint32(0))
-        confidence = np.where(usable, found.confidence, _numbers(rows, "confidence"))
+        confidence = np.where(usable, found.confidence, numbers(rows, "confidence"))
         return replace(
             self,
             rule=rule,
-            candidates=_set(
+            candidates=with_columns(
                 rows,
                 emitted=columns["emitted"],
                 decision=columns["decision"],
                 confidence=confidence,
-                reasons=_codes(decode(masks.astype(np.uint32))),
+                reasons=codes(decode(masks.astype(np.uint32))),
             ),
         )
 
@@ -206,25 +174,25 @@ class SceneGraph:
             edges["subject_id"].to_pylist(),
             edges["relation"].to_pylist(),
             edges["object_id"].to_pylist(),
-            _numbers(edges, "p_true"),
+            numbers(edges, "p_true"),
         )
         dropped = np.zeros(self.candidates.num_rows, dtype=np.bool_)
         dropped[kept[drop]] = True
         masks = encode(self.candidates["reasons"])
         masks |= dropped * np.uint32(bit("contradicts"))
         asserted_no = pc.fill_null(pc.equal(self.candidates["asserted"], "no"), False).to_numpy()
-        confidence = _numbers(self.candidates, "confidence")
+        confidence = numbers(self.candidates, "confidence")
         flip = dropped & asserted_no
         gone = pa.array(dropped)
         return replace(
             self,
             repaired=True,
-            candidates=_set(
+            candidates=with_columns(
                 self.candidates,
                 emitted=pc.if_else(gone, None, self.candidates["emitted"]),
                 decision=pc.if_else(gone, "abstain", self.candidates["decision"]),
                 confidence=np.where(flip, 1 - confidence, confidence),
-                reasons=_codes(decode(masks.astype(np.uint32))),
+                reasons=codes(decode(masks.astype(np.uint32))),
             ),
         )
 
@@ -270,19 +238,28 @@ class SceneGraph:
             **summarise(self.candidates),
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """Node-link data as ``networkx.node_link_graph`` reads it; unknown is None, never NaN."""
+        facts = {
+            "image_id": self.image_id,
+            "width": self.width,
+            "height": self.height,
+            "rule": self.rule.to_dict(),
+            "repaired": self.repaired,
+        }
+        return node_link(facts, self.objects.data, self.candidates)
+
     def to_networkx(self) -> nx.MultiDiGraph:
         """Nodes by ``object_id``, edges keyed by relation; plain Python scalars throughout."""
-        from spatialtrust.graph.formats import to_networkx
+        import networkx as nx
 
-        return to_networkx(self)
+        return nx.node_link_graph(self.to_dict(), edges="edges")
 
     def __eq__(self, other: object) -> bool:
         """Equal in every node, candidate and fact; NaN equals NaN."""
         if not isinstance(other, SceneGraph):
             return NotImplemented
-        from spatialtrust.graph.formats import to_dict
-
-        return to_dict(self) == to_dict(other)
+        return self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -329,33 +306,14 @@ class SceneGraph:
         ]
 
 
-def summarise(candidates: pa.Table) -> dict[str, Any]:
-    """Counts over candidates, of one image or many: see :meth:`SceneGraph.summary`."""
-    kept = pc.fill_null(pc.equal(candidates["emitted"], "yes"), False).to_numpy()
-    label = pc.fill_null(candidates["label"], -1).to_numpy()
-    right, labelled = kept & (label == 1), kept & (label >= 0)
-    return {
-        "candidates": len(kept),
-        "edges": int(kept.sum()),
-        "share_kept": _share(kept.sum(), len(kept)),
-        "labelled": int((label >= 0).sum()),
-        "precision": _share(right.sum(), labelled.sum()),
-        "recall": _share(right.sum(), (label == 1).sum()),
-    }
-
-
 def _nodes(objects: Detections, verdicts: pa.Table) -> Detections:
     """The detections that are nodes of a graph."""
     ids = objects.column("object_id")
     claimed = np.zeros(len(objects), dtype=np.bool_)
     for side in ("subject_id", "object_id"):
-        claimed |= pc.is_in(ids, value_set=pc.unique(_column(verdicts, side))).to_numpy()
+        claimed |= pc.is_in(ids, value_set=pc.unique(column(verdicts, side))).to_numpy()
     boxed = np.isfinite(objects.boxes()).all(axis=1)
     return objects.select(np.asarray(boxed & (claimed | ~contested(objects)))).sorted()
-
-
-def _share(part: int, whole: int) -> float | None:
-    return float(part / whole) if whole else None
 
 
 def _turns(edge: Edge, wanted: str | None) -> list[Edge]:
@@ -377,44 +335,3 @@ def _turns(edge: Edge, wanted: str | None) -> list[Edge]:
 def _stands_for(stored: str, wanted: str) -> bool:
     """Whether the wanted relation's converse is the stored one (contains asks for inside)."""
     return RELATIONS[wanted].converse == stored
-
-
-def _distinct(candidates: pa.Table) -> pa.Table:
-    """One candidate per subject, relation and object: the best supported."""
-    order = candidates.sort_by([("p_true", "descending"), ("claim_id", "ascending")])
-    order = order.append_column("row", pa.array(np.arange(order.num_rows)))
-    key = ["subject_id", "relation", "object_id"]
-    linked = pc.and_(order["subject_id"].is_valid(), order["object_id"].is_valid())
-    first = order.filter(linked).group_by(key, use_threads=False).aggregate([("row", "min")])
-    rows = pa.concat_arrays(
-        [
-            first["row_min"].combine_chunks().cast(pa.int64()),
-            order.filter(pc.invert(linked))["row"].combine_chunks(),
-        ]
-    )
-    return order.take(rows).drop_columns("row").sort_by("claim_id").combine_chunks()
-
-
-def _set(table: pa.Table, **columns: Any) -> pa.Table:
-    for name, values in columns.items():
-        place = table.schema.get_field_index(name)
-        field = table.schema.field(place)
-        array = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
-        table = table.set_column(place, field, array.cast(field.type))
-    return table
-
-
-def _column(table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
-    """A column, null where the table has none: verdicts may come without labels."""
-    if name in table.column_names:
-        return table[name]
-    return pa.nulls(table.num_rows, CLAIMS.field(name).type)
-
-
-def _numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
-    return np.asarray(pc.cast(table[name], pa.float32()).to_numpy(), dtype=np.float32)
-
-
-def _codes(reasons: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Lists of codes as plain strings."""
-    return reasons.cast(pa.list_(pa.string()))

@@ -17,7 +17,7 @@ from spatialtrust.errors import (
 )
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph.files import load_graph, save_graph
-from spatialtrust.graph.formats import from_networkx, json_schema, parse, render, to_dict
+from spatialtrust.graph.formats import from_networkx, json_schema, parse, render
 from spatialtrust.graph.repair import least_feedback
 from tests.helpers.graphs import graph
 
@@ -172,7 +172,7 @@ def test_the_published_schema_holds_for_what_is_written() -> None:
     validator = jsonschema.Draft202012Validator(json_schema())
     for found in (graph(KITCHEN), graph([], []), graph(KITCHEN, labels=[1, 0, None, 1]).repair()):
         validator.validate(json.loads(render(found, "json")))
-    broken = to_dict(graph(KITCHEN))
+    broken = graph(KITCHEN).to_dict()
     broken["edges"][0]["confidence"] = 1.5
     assert list(validator.iter_errors(broken))
 
@@ -188,7 +188,7 @@ def test_unreadable_graph_files_are_named(tmp_path) -> None:
         load_graph(tmp_path / "a.graphml")
     with pytest.raises(InputError, match="valid: json, graphml, dot"):
         parse("", "png")
-    old = to_dict(graph(KITCHEN))
+    old = graph(KITCHEN).to_dict()
     old["graph"]["schema"] = 0
     (tmp_path / "old.json").write_text(json.dumps(old))
     with pytest.raises(SchemaVersionError, match=r"old\.json"):

@@ -15,7 +15,6 @@ from spatialtrust.files import write_bytes
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.drawing import draw, encode
 from spatialtrust.graph.files import save_graph
-from spatialtrust.graph.formats import to_dict
 from spatialtrust.io.images import read_image
 from spatialtrust.run.batches import attach, detach, nest, unnest
 from spatialtrust.tables import Claims, Detections, Images, Verdicts
@@ -105,7 +104,7 @@ class Link:
                 save_graph(graph, self.out / "graphs" / f"{graph.image_id}.{kind}")
             if self.overlays:
                 row["status"] = _draw(facts["uri"], graph, self.out / "overlays")
-        text = json.dumps(to_dict(graph), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(graph.to_dict(), ensure_ascii=False, allow_nan=False)
         claimed = unnest(image, "verdicts").select(["subject_id", "object_id"])
         paired = {name for column in claimed.columns for name in column.to_pylist()}
         unpaired = sum(name not in paired for name in graph.objects.strings("object_id"))

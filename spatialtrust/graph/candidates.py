@@ -1,0 +1,124 @@
+"""Candidates of a scene graph, as a table: claims that were asserted or emitted yes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatialtrust.schema import CLAIMS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CANDIDATES: Final = pa.schema(
+    [
+        pa.field("claim_id", pa.string()),
+        pa.field("subject_id", pa.string()),
+        pa.field("relation", pa.string()),
+        pa.field("object_id", pa.string()),
+        pa.field("asserted", pa.string()),
+        pa.field("emitted", pa.string()),
+        pa.field("p_true", pa.float32()),
+        pa.field("p_boxes", pa.float32()),
+        pa.field("confidence", pa.float32()),
+        pa.field("decision", pa.string()),
+        pa.field("said_by", pa.string()),
+        pa.field("enumerated", pa.bool_()),
+        pa.field("label", pa.int8()),
+        pa.field("reasons", pa.list_(pa.string())),
+    ]
+)
+"""Columns of a graph's candidates. ``said_by``: ``vlm`` where a VLM said yes, else ``verifier``."""
+
+
+def candidates_of(verdicts: pa.Table, *, answered: bool) -> pa.Table:
+    """The candidates among one image's verdicts; of those that say the same the best supported.
+
+    Parameters
+    ----------
+    verdicts: with the claims' own columns, ``subject_id`` and ``object_id`` filled where a box was
+        found.
+    answered: whether a VLM was asked; else the verifier proposes the edges.
+    """
+    asserted = pc.fill_null(pc.equal(verdicts["asserted"], "yes"), False)
+    emitted = pc.fill_null(pc.equal(verdicts["emitted"], "yes"), False)
+    rows = verdicts.filter(pc.or_(asserted, emitted))
+    said = pc.and_(pc.fill_null(pc.equal(rows["asserted"], "yes"), False), answered)
+    columns = {
+        "said_by": pc.if_else(said, "vlm", "verifier"),
+        "enumerated": pc.fill_null(pc.equal(column(rows, "source"), "enumerated"), False),
+        "reasons": codes(rows["reasons"]),
+    }
+    columns |= {name: column(rows, name) for name in CANDIDATES.names if name not in columns}
+    return _distinct(pa.table({name: columns[name] for name in CANDIDATES.names}).cast(CANDIDATES))
+
+
+def kept(candidates: pa.Table) -> NDArray[np.bool_]:
+    """Which candidates are edges, a mask."""
+    emitted = pc.fill_null(pc.equal(candidates["emitted"], "yes"), False)
+    return np.asarray(emitted.to_numpy(), dtype=np.bool_)
+
+
+def summarise(candidates: pa.Table) -> dict[str, Any]:
+    """Counts over candidates, of one image or many: see :meth:`SceneGraph.summary`."""
+    edges = kept(candidates)
+    label = pc.fill_null(candidates["label"], -1).to_numpy()
+    right, labelled = edges & (label == 1), edges & (label >= 0)
+    return {
+        "candidates": len(edges),
+        "edges": int(edges.sum()),
+        "share_kept": _share(edges.sum(), len(edges)),
+        "labelled": int((label >= 0).sum()),
+        "precision": _share(right.sum(), labelled.sum()),
+        "recall": _share(right.sum(), (label == 1).sum()),
+    }
+
+
+def _distinct(candidates: pa.Table) -> pa.Table:
+    """One candidate per subject, relation and object: the best supported."""
+    order = candidates.sort_by([("p_true", "descending"), ("claim_id", "ascending")])
+    order = order.append_column("row", pa.array(np.arange(order.num_rows)))
+    key = ["subject_id", "relation", "object_id"]
+    linked = pc.and_(order["subject_id"].is_valid(), order["object_id"].is_valid())
+    first = order.filter(linked).group_by(key, use_threads=False).aggregate([("row", "min")])
+    rows = pa.concat_arrays(
+        [
+            first["row_min"].combine_chunks().cast(pa.int64()),
+            order.filter(pc.invert(linked))["row"].combine_chunks(),
+        ]
+    )
+    return order.take(rows).drop_columns("row").sort_by("claim_id").combine_chunks()
+
+
+def with_columns(table: pa.Table, **columns: Any) -> pa.Table:
+    """The table with some columns replaced, their types kept."""
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        field = table.schema.field(place)
+        array = values if isinstance(values, pa.ChunkedArray) else pa.array(values)
+        table = table.set_column(place, field, array.cast(field.type))
+    return table
+
+
+def column(table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
+    """A column, null where the table has none: verdicts may come without labels."""
+    if name in table.column_names:
+        return table[name]
+    return pa.nulls(table.num_rows, CLAIMS.field(name).type)
+
+
+def numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
+    """A column as float32, NaN for null."""
+    return np.asarray(pc.cast(table[name], pa.float32()).to_numpy(), dtype=np.float32)
+
+
+def codes(reasons: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Lists of codes as plain strings."""
+    return reasons.cast(pa.list_(pa.string()))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None

@@ -1,0 +1,72 @@
+"""A scene graph as node-link data: what networkx reads, in plain Python scalars."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from spatialtrust.graph.candidates import kept
+from spatialtrust.schema import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NODE_COLUMNS: Final = ("phrase", "x1", "y1", "x2", "y2", "score")
+
+
+_EDGE_ENDS: Final = ("subject_id", "object_id")
+
+
+def node_link(facts: Mapping[str, Any], objects: pa.Table, candidates: pa.Table) -> dict[str, Any]:
+    """Nodes, kept edges, and facts of the graph, among them the candidates that are no edges.
+
+    Unknown is None, never NaN.
+
+    Parameters
+    ----------
+    facts: of the graph, JSON-ready.
+    objects: the nodes, with ``object_id`` and ``NODE_COLUMNS``.
+    candidates: rows of ``candidates.CANDIDATES``.
+    """
+    rows = list(zip(_rows(candidates), kept(candidates), strict=True))
+    return {
+        "directed": True,
+        "multigraph": True,
+        "graph": {
+            "schema": VERSION,
+            **facts,
+            "candidates": [row for row, is_edge in rows if not is_edge],
+        },
+        "nodes": [
+            {"id": row["object_id"], **{name: row[name] for name in NODE_COLUMNS}}
+            for row in _rows(objects.select(["object_id", *NODE_COLUMNS]))
+        ],
+        "edges": [
+            {
+                "source": row["subject_id"],
+                "target": row["object_id"],
+                "key": row["relation"],
+                **{name: value for name, value in row.items() if name not in _EDGE_ENDS},
+            }
+            for row, is_edge in rows
+            if is_edge
+        ],
+    }
+
+
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows as JSON-ready scalars; float32 as the shortest number that reads back the same."""
+    columns = {}
+    for name in table.column_names:
+        values = table[name].to_pylist()
+        if pa.types.is_float32(table.schema.field(name).type):
+            values = [_shortest(value) for value in values]
+        columns[name] = values
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _shortest(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(str(np.float32(value)))
