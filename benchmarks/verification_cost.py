@@ -31,6 +31,7 @@ from spatialtrust.backends.base import Options
 from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.claims.grounding import ground
 from spatialtrust.decision.verdicts import conclude
+from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import gather
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.tables import Answers, Claims, Images
@@ -106,7 +107,8 @@ class Check:
         marks.append(clock(self.device))
         evidence = gather(claims, ground(claims, found, sizes), answers)
         marks.append(clock(self.device))
-        conclude(claims, self.model.predict(evidence), self.rule, answers)
+        fused = self.model.predict(evidence)
+        conclude(claims, fused, self.rule, assertions(claims, answers))
         marks.append(clock(self.device))
         return dict(zip(STEPS, np.diff(marks).tolist(), strict=True))
 

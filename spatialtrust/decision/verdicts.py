@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from spatialtrust.decision.rule import ANSWERS, asserted_right, decide
-from spatialtrust.evidence.from_answers import answered
 from spatialtrust.reasons import bit, decode
 from spatialtrust.tables import Verdicts
 
@@ -16,13 +15,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.decision.rule import DecisionRule
-    from spatialtrust.tables import Answers, Claims, Fused
-
-YES: Final = ANSWERS.index("yes")
+    from spatialtrust.tables import Claims, Fused
 
 
 def conclude(
-    claims: Claims, fused: Fused, rule: DecisionRule, answers: Answers | None = None
+    claims: Claims, fused: Fused, rule: DecisionRule, asserted: NDArray[np.int8]
 ) -> Verdicts:
     """Verdicts on claims, in their order, with the claims' own columns behind.
 
@@ -31,14 +28,13 @@ def conclude(
     claims: (N,) rows.
     fused: what a trust model says of them, row by row.
     rule: plain or certified threshold.
-    answers: what a VLM said; None: nothing was asked, and every claim is asserted as it stands.
+    asserted: (N,) 1: yes, 0: no, -1: the VLM's answer is missing or unparsed.
 
     Returns
     -------
     A claim without both boxes abstains whatever its ``p_true``; one whose answer is missing or
     unparsed has ``asserted`` null and abstains.
     """
-    asserted = assertions(claims, answers)
     seen = np.isfinite(fused.p_boxes)
     decisions = decide(fused.usable, asserted, rule)
     confidence = np.where(seen, decisions.confidence, asserted_right(fused.p_true, asserted))
@@ -61,15 +57,3 @@ def conclude(
     }
     own = {name: claims.column(name) for name in claims.data.column_names if name != "claim_id"}
     return Verdicts.from_columns({**verdicts, **own}, "verdicts")
-
-
-def assertions(claims: Claims, answers: Answers | None) -> NDArray[np.int8]:
-    """What would be emitted unchecked: 1 for yes, 0 for no, -1 where unparsed or missing.
-
-    >>> from spatialtrust.tables import Claims
-    >>> assertions(Claims.from_rows([{"claim_id": "0", "image_id": "a"}]), None).tolist()
-    [1]
-    """
-    if answers is None:
-        return np.ones(len(claims), dtype=np.int8)
-    return answered(claims, answers)

@@ -119,14 +119,24 @@ def listen(claims: Claims, answers: Answers, model: str | None = None) -> Heard:
     return Heard(columns, np.maximum(word, -1).astype(np.int8), reasons)
 
 
-def answered(claims: Claims, answers: Answers, model: str | None = None) -> NDArray[np.int8]:
-    """Only the answers of :func:`listen`: int8 (N,), 1 yes, 0 no, -1 neither.
+def assertions(claims: Claims, answers: Answers | None) -> NDArray[np.int8]:
+    """What would go out unchecked, int8 (N,): 1 yes, 0 no, -1 where unparsed or missing.
+
+    Parameters
+    ----------
+    answers: what a VLM said; None: nothing was asked, and every claim is asserted as it stands.
 
     Raises
     ------
-    InputError: see :func:`listen`.
+    InputError: the answers are of several models.
+
+    >>> from spatialtrust.tables import Claims
+    >>> assertions(Claims.from_rows([{"claim_id": "0", "image_id": "a"}]), None).tolist()
+    [1]
     """
-    rows = _Rows(claims, _of_model(answers, model))
+    if answers is None:
+        return np.ones(len(claims), dtype=np.int8)
+    rows = _Rows(claims, _of_model(answers, None))
     return np.maximum(rows.said(rows.first()), -1).astype(np.int8)
 
 

@@ -86,6 +86,11 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.relation)
 
+    @property
+    def asserted(self) -> NDArray[np.int8]:
+        """(N,) what would go out unchecked, see ``from_answers.assertions``."""
+        return np.ones(len(self), dtype=np.int8) if self.heard is None else self.heard.answer
+
     def features(self, rows: slice = slice(None)) -> Features:
         """The evidence of a run of rows."""
         boxes = Grounding(

@@ -1,5 +1,6 @@
 """Scene graphs: objects as nodes, claims that are believed as edges, each with its reasons."""
 
-from spatialtrust.graph.scene import Edge, SceneGraph, summarise
+from spatialtrust.graph.candidates import summarise
+from spatialtrust.graph.scene import Edge, SceneGraph
 
 __all__ = ["Edge", "SceneGraph", "summarise"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from spatialtrust.graph.formats import from_dict
 from spatialtrust.io.images import list_images
 from spatialtrust.run.batches import unnest
 from spatialtrust.run.config import NO_ASKER, RunConfig
-from spatialtrust.run.plan import STAGES, Job, execute, prepare, stages_of
-from spatialtrust.run.stages import Detect, Link
+from spatialtrust.run.models import Models
+from spatialtrust.run.plan import Job, asked_steps, execute, prepare, stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.graph import SceneGraph
-    from spatialtrust.run.parts import Stage
 
 
 class SpatialTrust:
@@ -57,7 +57,7 @@ class SpatialTrust:
         self.config = RunConfig.from_dict(
             {"asker": asker or NO_ASKER, "detector": detector, **settings}
         )
-        self._stages: list[Stage] | None = None
+        self._models = Models(self.config)
 
     def graph(
         self, image: str | Path | NDArray[np.uint8], objects: Sequence[str] = ()
@@ -79,10 +79,9 @@ class SpatialTrust:
         wanted = tuple(objects) or self.config.objects
         if not wanted:
             raise InputError('no objects were given; name what to look for: objects=["mug", ...]')
+        config = replace(self.config, objects=wanted)
         batch = list_images([image])
-        for stage in self._loaded():
-            if isinstance(stage, Detect):
-                stage.objects = wanted
+        for stage in stages_of(Job(config, None, self._models), asked_steps(config)):
             batch = stage(batch)
         row = unnest(batch, "scenes").to_pylist()[0]
         if row["graph"] is None:
@@ -98,18 +97,8 @@ class SpatialTrust:
         -------
         Counts, as ``spatialtrust graph`` prints them.
         """
-        changes = {"objects": tuple(objects)} if objects else {}
-        config = RunConfig.from_dict({**self.config.to_dict(), **changes})
-        return execute(prepare(config, out, images))
-
-    def _loaded(self) -> list[Stage]:
-        if self._stages is None:
-            names = [name for name in STAGES if name != "ask" or self.config.asker != NO_ASKER]
-            self._stages = stages_of(Job(self.config, Path()), names)
-            for stage in self._stages:
-                if isinstance(stage, Link):
-                    stage.out = None  # nothing is written
-        return self._stages
+        config = replace(self.config, objects=tuple(objects) or self.config.objects)
+        return execute(prepare(config, out, images, models=self._models))
 
 
 def _saved(image: NDArray[np.uint8], folder: Path) -> Path:

@@ -92,9 +92,10 @@ def verify(
     rows = _rows(claims)
     file = claims_from_rows(rows, box_format=box_format, box_unit=box_unit)
     inputs = Inputs.of(file.claims, file.grounding, file.answers)
-    verdicts = conclude(file.claims, fitted.score(inputs), rule, file.answers)
+    fused = fitted.score(inputs)
+    verdicts = conclude(file.claims, fused, rule, inputs.asserted)
     if explain:
-        grounds = fitted.explain(inputs.features())
+        grounds = fitted.explain(inputs.features(), fused)
         verdicts = verdicts.with_columns({"explanation": _in_words(grounds, verdicts)})
     verdicts = _with_given(verdicts, file)
     notes = [file.convention.describe(), f"decided by: {rule}"]

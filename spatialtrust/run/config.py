@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NO_ASKER: Final = "none"
+RECORDED: Final = "recorded:"
+"""How a reference to recorded outputs begins."""
 AUTO: Final = "auto"
 
 SHIPPED_FOR: Final[Mapping[str, str]] = MappingProxyType(
@@ -150,6 +152,12 @@ class RunConfig:
         ('tabletop-clip', 'vsr-boxes')
         """
         return self.model if self.model != AUTO else SHIPPED_FOR.get(self.asker, TRUST_MODEL)
+
+    @property
+    def recorded_boxes(self) -> Path | None:
+        """File or folder of the recorded boxes, where a run uses such."""
+        path = self.detector.removeprefix(RECORDED)
+        return Path(path) if path != self.detector else None
 
     def options(self) -> Options:
         """How models run."""

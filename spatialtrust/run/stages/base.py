@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.tables import Grounding
+
+S = TypeVar("S")
 
 
 def pixels_of(batch: pa.Table, *, needed: bool) -> tuple[dict[str, NDArray[np.uint8]], pa.Table]:
@@ -54,13 +56,22 @@ def answers_of(batch: pa.Table) -> Answers | None:
     return detach(batch, "answers", Answers) if "answers" in batch.column_names else None
 
 
-def loaded(stage: Any, make: Callable[[], Any]) -> Any:
+def opened_by(stage: S, opened: Callable[[], Any]) -> S:
+    """The stage, which gets its model from whoever has it open already in this process."""
+    stage.__dict__["_opened"] = opened
+    return stage
+
+
+def loaded(stage: Any, load: Callable[[], Any]) -> Any:
     """A model that is loaded once in each process and never travels with its stage."""
     if "_model" not in stage.__dict__:
-        stage.__dict__["_model"] = make()
+        stage.__dict__["_model"] = stage.__dict__.get("_opened", load)()
     return stage.__dict__["_model"]
 
 
 def without_model(stage: Any) -> dict[str, Any]:
     """A stage's state as it travels to another process."""
-    return {name: value for name, value in stage.__dict__.items() if name != "_model"}
+    return {name: value for name, value in stage.__dict__.items() if name not in _STAY}
+
+
+_STAY: Final = ("_model", "_opened")

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from spatialtrust.decision.verdicts import conclude
 from spatialtrust.defaults import TRUST_MODEL
+from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import gather
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.reasons import decode, encode
@@ -107,5 +108,5 @@ class Decide:
         fused = Fused(
             ordered.numbers("p_true"), ordered.numbers("p_boxes"), encode(ordered.column("reasons"))
         )
-        verdicts = conclude(claims, fused, self.rule, answers_of(batch))
+        verdicts = conclude(claims, fused, self.rule, assertions(claims, answers_of(batch)))
         return attach(batch, self.writes, verdicts)

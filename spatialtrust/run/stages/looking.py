@@ -18,6 +18,7 @@ from spatialtrust.io.images import read_headers
 from spatialtrust.io.matching import resolve
 from spatialtrust.questions.signals import ANSWER
 from spatialtrust.run.batches import attach, detach, unnest
+from spatialtrust.run.config import RECORDED
 from spatialtrust.run.stages.base import grounding_of, loaded, pixels_of, without_model
 from spatialtrust.tables import Claims, Detections
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from spatialtrust.backends.base import Asker, Detector
 
 log: Final = logging.getLogger("spatialtrust")
-
-RECORDED_KIND: Final = "recorded:"
 
 
 @dataclass
@@ -78,7 +77,7 @@ class Detect:
     @property
     def loads_model(self) -> bool:
         """Recorded outputs need none."""
-        return not self.detector.startswith(RECORDED_KIND)
+        return not self.detector.startswith(RECORDED)
 
     def settings(self) -> dict[str, Any]:
         """Detector, its revision and the phrases."""
@@ -190,7 +189,7 @@ class Ask:
     @property
     def loads_model(self) -> bool:
         """Recorded outputs need none."""
-        return not self.asker.startswith(RECORDED_KIND)
+        return not self.asker.startswith(RECORDED)
 
     def settings(self) -> dict[str, Any]:
         """Asker, its revision and the signals."""
