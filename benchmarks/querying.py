@@ -30,6 +30,7 @@ import torch
 
 from benchmarks.operations import count
 from spatialtrust.backends import asking
+from spatialtrust.backends.asks import OK
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.bundles import TABLETOP
 from spatialtrust.backends.registry import open_asker
@@ -224,7 +225,7 @@ def measure(case: Case, options: Options, repeats: int) -> list[dict[str, Any]]:
             answers = asker.ask(images, claims)
             if repeat:
                 best["ours"] = min(best["ours"], clock(reader.device) - start)
-        if set(answers.strings("status")) != {asking.OK}:
+        if set(answers.strings("status")) != {OK}:
             raise SystemExit(f"{case.name}: some claims were not answered")
         done, least = count(reader, triples(claims))
         speedup, allowed = best["loop"] / best["ours"], done / least

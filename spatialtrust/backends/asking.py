@@ -1,26 +1,24 @@
 """From claims to rows of answers, whatever the architecture: one vision pass per picture.
 
-A *picture* is one view of one image (around one claim's boxes, where the view needs them). Every
-picture is encoded once and every distinct text asked of it is scored once, however many claims,
-forms and prompts share them. What cannot be asked becomes a row that says why.
+Every picture is encoded once and every distinct text asked of it is scored once, however many
+claims, forms and prompts share them (:mod:`spatialtrust.backends.asks`). What cannot be asked
+becomes a row that says why.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from spatialtrust.backends.asks import OK, Plan
+from spatialtrust.backends.batching import Budget
 from spatialtrust.errors import InputError, suggest
-from spatialtrust.questions.prompts import STATEMENT, question, reform
+from spatialtrust.questions.prompts import STATEMENT
 from spatialtrust.questions.signals import ASKED
-from spatialtrust.questions.views import make_view, needs_boxes, parse_view
-from spatialtrust.relations import RELATIONS
 from spatialtrust.tables import Answers
 
 if TYPE_CHECKING:
@@ -28,14 +26,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.backends.base import Asker, Pixels
-    from spatialtrust.backends.batching import Budget
+    from spatialtrust.backends.asks import Picture
+    from spatialtrust.backends.base import Asker, Options, Pixels
     from spatialtrust.questions.prompts import Triple
     from spatialtrust.tables import Claims, Grounding
 
 logger = logging.getLogger(__name__)
 
-OK: Final = "ok"
 LEAST_MASS: Final = 0.05
 """A reply whose yes and no together are less likely than this is ``unparsed``."""
 
@@ -105,65 +102,62 @@ class Memory:
             self.size -= oldest.nbytes
 
 
-@dataclass(slots=True)
-class _Picture:
-    """A view to be encoded and what is asked of it."""
+class ReadingAsker:
+    """What all askers share whose model is read by a :class:`Reader`: an ``Asker``.
 
-    image: Pixels
-    digest: bytes
-    view: str
-    boxes: NDArray[np.float32]
-    features: Any = None
-    status: str = OK
-    asks: list[int] = field(default_factory=list)
+    Attributes
+    ----------
+    reference, revision: see ``Backend``.
+    """
+
+    needs_pixels = True
+
+    def __init__(self, reference: str, options: Options) -> None:
+        self.reference = reference
+        self._options = options
+        self._budget = Budget(options.memory)
+        self._memory = Memory()
 
     @property
-    def key(self) -> bytes:
-        return b"|".join((self.digest, self.view.encode(), self.boxes.tobytes()))
+    def reader(self) -> Reader:
+        """The loaded model; it loads at first use."""
+        raise NotImplementedError
 
-    def pixels(self) -> Pixels:
-        seed = int.from_bytes(hashlib.blake2b(self.key, digest_size=8).digest())
-        return make_view(self.image, self.view, self.boxes, seed)
+    def ask(
+        self,
+        images: Mapping[str, Pixels],
+        claims: Claims,
+        *,
+        views: Sequence[str] = ("plain",),
+        forms: Sequence[str] = ("claim",),
+        prompts: Sequence[str] = ("default",),
+        grounding: Grounding | None = None,
+    ) -> Answers:
+        """See ``Asker.ask``.
 
-
-@dataclass(slots=True)
-class _Plan:
-    """All rows of a call: where each gets its answer from."""
-
-    columns: dict[str, list[str]]
-    row_ask: list[int]
-    row_status: list[str]
-    pictures: list[_Picture]
-    texts: list[Any]
-
-
-def answer(
-    reader: Reader,
-    budget: Budget,
-    memory: Memory,
-    images: Mapping[str, Pixels],
-    claims: Claims,
-    *,
-    model: str,
-    views: Sequence[str],
-    forms: Sequence[str],
-    prompts: Sequence[str],
-    grounding: Grounding | None,
-) -> Answers:
-    """Ask every claim in every view, form and prompt; see ``Asker.ask``.
-
-    Raises
-    ------
-    InputError: a view, form or prompt is not known.
-    """
-    plan = _plan(reader, images, claims, views, forms, prompts, grounding)
-    scores = Scores(len(plan.texts))
-    for window in _windows(plan.pictures, reader, budget):
-        _look(reader, budget, memory, window)
-        _score(reader, window, plan.texts, scores)
-        for picture in window:
-            picture.features = None
-    return _table(plan, scores, model)
+        Raises
+        ------
+        InputError: a view, form or prompt is not known.
+        BackendError: the model cannot be loaded.
+        """
+        reader = self.reader
+        plan = Plan.of(
+            claims,
+            images,
+            reader.spell,
+            views=views,
+            forms=forms,
+            prompts=prompts,
+            grounding=grounding,
+        )
+        asks = plan.asks
+        scores = Scores(len(asks.texts))
+        for window in _windows(asks.pictures, reader, self._budget):
+            _look(reader, self._budget, self._memory, window)
+            _score(reader, window, asks.texts, scores)
+            for picture in window:
+                picture.features = None
+        return _table(plan, scores, self.reference)
 
 
 def ask_for(
@@ -201,116 +195,17 @@ def ask_for(
     return Answers.concat(parts).sorted()
 
 
-def _plan(
-    reader: Reader,
-    images: Mapping[str, Pixels],
-    claims: Claims,
-    views: Sequence[str],
-    forms: Sequence[str],
-    prompts: Sequence[str],
-    grounding: Grounding | None,
-) -> _Plan:
-    views, forms, prompts = (tuple(dict.fromkeys(names)) for names in (views, forms, prompts))
-    _check_names(views, forms, prompts)
-    boxes = _boxes(grounding, len(claims))
-    triples = _triples(claims)
-    digests = {name: _digest(pixels) for name, pixels in images.items()}
-    places: dict[bytes, int] = {}
-    asks: dict[tuple[int, Hashable], int] = {}
-    spelled: dict[tuple[Triple, str], Hashable] = {}
-    plan = _Plan({name: [] for name in Answers.key[:1] + Answers.key[2:]}, [], [], [], [])
-
-    def place_of(row: int, image_id: str, view: str) -> int:
-        around = boxes[row] if needs_boxes(view) else boxes[:0, 0]
-        picture = _Picture(images[image_id], digests[image_id], view, around)
-        if picture.key not in places:
-            places[picture.key] = len(plan.pictures)
-            plan.pictures.append(picture)
-        return places[picture.key]
-
-    def ask_of(row: int, image_id: str, view: str, form: str, prompt: str) -> tuple[int, str]:
-        claim = triples[row]
-        if isinstance(claim, str):
-            return -1, claim
-        asked = reform(claim, form)
-        if asked is None:
-            return -1, "form_undefined"
-        if image_id not in images or images[image_id].size == 0:
-            return -1, "image_unreadable"
-        if needs_boxes(view) and not np.isfinite(boxes[row]).all():
-            return -1, "boxes_missing"
-        if (asked, prompt) not in spelled:
-            spelled[asked, prompt] = reader.spell(asked, prompt)
-        place = place_of(row, image_id, view)
-        key = (place, spelled[asked, prompt])
-        if key not in asks:
-            asks[key] = len(plan.texts)
-            plan.pictures[place].asks.append(len(plan.texts))
-            plan.texts.append(key[1])
-        return asks[key], OK
-
-    identity = zip(claims.strings("claim_id"), claims.strings("image_id"), strict=True)
-    for row, (claim_id, image_id) in enumerate(identity):
-        for view in views:
-            for form in forms:
-                for prompt in prompts:
-                    ask, status = ask_of(row, str(image_id), view, form, prompt)
-                    plan.row_ask.append(ask)
-                    plan.row_status.append(status)
-                    for name, value in zip(
-                        plan.columns, (str(claim_id), view, form, prompt), strict=True
-                    ):
-                        plan.columns[name].append(value)
-    return plan
-
-
-def _check_names(views: Sequence[str], forms: Sequence[str], prompts: Sequence[str]) -> None:
-    for view in views:
-        parse_view(view)
-    probe = ("a", "left of", "b")
-    for form in forms:
-        reform(probe, form)
-    for prompt in prompts:
-        question(probe, prompt)
-
-
-def _boxes(grounding: Grounding | None, rows: int) -> NDArray[np.float32]:
-    """Float32 (N, 2, 4), NaN where missing."""
-    if grounding is None:
-        return np.full((rows, 2, 4), np.nan, dtype=np.float32)
-    return np.stack([grounding.subject_box, grounding.object_box], axis=1)
-
-
-def _triples(claims: Claims) -> list[Triple | str]:
-    """What each claim says, or why it cannot be asked."""
-    columns = (claims.strings(name) for name in ("subject", "relation", "object"))
-    result: list[Triple | str] = []
-    for subject, relation, object_ in zip(*columns, strict=True):
-        if not subject or not relation or not object_:
-            result.append("claim_incomplete")
-        elif relation not in RELATIONS:
-            result.append("relation_unknown")
-        else:
-            result.append((subject, relation, object_))
-    return result
-
-
-def _digest(pixels: Pixels) -> bytes:
-    shape = np.array(pixels.shape, dtype=np.int64).tobytes()
-    return hashlib.blake2b(pixels.tobytes(), key=shape, digest_size=16).digest()
-
-
 def _windows(
-    pictures: Sequence[_Picture], reader: Reader, budget: Budget
-) -> list[Sequence[_Picture]]:
+    pictures: Sequence[Picture], reader: Reader, budget: Budget
+) -> list[Sequence[Picture]]:
     """Pictures that are in memory together: as many as a few vision passes encode."""
     count = max(1, 4 * int(budget.memory // reader.picture_cost))
     return [pictures[start : start + count] for start in range(0, len(pictures), count)]
 
 
-def _look(reader: Reader, budget: Budget, memory: Memory, window: Sequence[_Picture]) -> None:
+def _look(reader: Reader, budget: Budget, memory: Memory, window: Sequence[Picture]) -> None:
     """Encode the pictures that are not remembered."""
-    new: list[_Picture] = []
+    new: list[Picture] = []
     for picture in window:
         picture.features = memory.get(picture.key)
         if picture.features is None:
@@ -327,9 +222,7 @@ def _look(reader: Reader, budget: Budget, memory: Memory, window: Sequence[_Pict
         new[place].status = status
 
 
-def _score(
-    reader: Reader, window: Sequence[_Picture], texts: Sequence[Any], scores: Scores
-) -> None:
+def _score(reader: Reader, window: Sequence[Picture], texts: Sequence[Any], scores: Scores) -> None:
     seen = [picture for picture in window if picture.status == OK]
     for picture in window:
         if picture.status != OK:
@@ -347,31 +240,30 @@ def _score(
         getattr(scores, name)[rows] = getattr(found, name)
 
 
-def _table(plan: _Plan, scores: Scores, model: str) -> Answers:
-    ask = np.array(plan.row_ask, dtype=np.int64)
-    given = ask >= 0
-    status = np.array(plan.row_status, dtype=object)
-    status[given] = scores.status[ask[given]]
-    columns: dict[str, Any] = {
-        "claim_id": pa.array(plan.columns["claim_id"], pa.string()),
-        "model": pa.array([model] * len(ask), pa.string()),
-        **{
-            name: pa.array(plan.columns[name], pa.string())
-            for name in ("view", "form", "prompt_id")
-        },
-    }
+def _table(plan: Plan, scores: Scores, model: str) -> Answers:
+    given = plan.ask >= 0
+    status = plan.status.copy()
+    status[given] = scores.status[plan.ask[given]]
 
     def spread(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        result = np.full(len(ask), np.nan, dtype=np.float32)
-        result[given] = values[ask[given]]
+        result = np.full(len(plan.ask), np.nan, dtype=np.float32)
+        result[given] = values[plan.ask[given]]
         return result
 
     # A statement asks nothing, whatever the architecture made of it.
-    asked = np.array([prompt != STATEMENT for prompt in plan.columns["prompt_id"]], dtype=bool)
+    asked = plan.prompt != STATEMENT
     mass, p_yes = np.where(asked, spread(scores.mass), np.nan), spread(scores.p_yes)
     unparsed = mass < LEAST_MASS
     reply = np.where(unparsed, "unparsed", np.where(p_yes >= 0.5, "yes", "no"))
-    columns["answer"] = pa.array(reply, pa.string(), mask=np.isnan(mass))
+    columns: dict[str, Any] = {
+        "claim_id": pa.array(plan.claim_id, pa.string()),
+        "model": pa.repeat(model, len(plan.ask)),
+        "view": pa.array(plan.view, pa.string()),
+        "form": pa.array(plan.form, pa.string()),
+        "prompt_id": pa.array(plan.prompt, pa.string()),
+        "answer": pa.array(reply, pa.string(), mask=np.isnan(mass)),
+        "status": pa.array(status, pa.string()),
+    }
     for name in _NUMBERS:
         values = spread(getattr(scores, name))
         hidden = np.isnan(values)
@@ -380,5 +272,4 @@ def _table(plan: _Plan, scores: Scores, model: str) -> Answers:
         elif name == "margin":
             hidden |= unparsed
         columns[name] = pa.array(values, pa.float32(), mask=hidden)
-    columns["status"] = pa.array(status.tolist(), pa.string())
     return Answers.from_columns(columns, "answers").sorted()

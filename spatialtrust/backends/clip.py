@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spatialtrust.backends import asking
+from spatialtrust.backends.asks import OK
 from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.loading import (
     Checkpoint,
@@ -30,14 +31,13 @@ from spatialtrust.errors import BackendError
 from spatialtrust.questions.prompts import STATEMENT, alternatives, caption
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import torch
     from numpy.typing import NDArray
 
     from spatialtrust.backends.base import Options, Pixels
     from spatialtrust.questions.prompts import Triple
-    from spatialtrust.tables import Answers, Claims, Grounding
 
 _CLASSES: Final = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 _ACTIVATIONS: Final = 16
@@ -97,7 +97,7 @@ class ClipReader:
                 failed = [f for f in map(embedded.get, texts[row]) if isinstance(f, str)]
                 if failed:
                     scores.status[row] = failed[0]
-            rows = rows[scores.status[rows] == asking.OK]
+            rows = rows[scores.status[rows] == OK]
             if len(rows):
                 captions = np.stack([np.stack([embedded[t] for t in texts[row]]) for row in rows])
                 cosine = np.einsum("rkd,rd->rk", captions, seen[picture[rows]])
@@ -187,17 +187,13 @@ class ClipReader:
         return _unit(found)
 
 
-class Clip:
+class Clip(asking.ReadingAsker):
     """An ``Asker`` and ``Embedder``; weights load at first use."""
 
-    needs_pixels = True
-
     def __init__(self, checkpoint: Checkpoint, reference: str, options: Options) -> None:
-        self.reference = reference
+        super().__init__(reference, options)
         self.revision = checkpoint.revision
-        self._checkpoint, self._options = checkpoint, options
-        self._budget = Budget(options.memory)
-        self._memory = asking.Memory()
+        self._checkpoint = checkpoint
 
     @cached_property
     def reader(self) -> ClipReader:
@@ -208,30 +204,6 @@ class Clip:
     def logit_scale(self) -> float:
         """Factor from cosine to logit."""
         return self.reader.logit_scale
-
-    def ask(
-        self,
-        images: Mapping[str, Pixels],
-        claims: Claims,
-        *,
-        views: Sequence[str] = ("plain",),
-        forms: Sequence[str] = ("claim",),
-        prompts: Sequence[str] = ("default",),
-        grounding: Grounding | None = None,
-    ) -> Answers:
-        """See ``Asker.ask``."""
-        return asking.answer(
-            self.reader,
-            self._budget,
-            self._memory,
-            images,
-            claims,
-            model=self.reference,
-            views=views,
-            forms=forms,
-            prompts=prompts,
-            grounding=grounding,
-        )
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Float32 (N, d), unit rows.

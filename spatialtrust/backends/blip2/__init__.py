@@ -13,31 +13,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from spatialtrust.backends import asking
-from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.loading import Checkpoint, device_of, dtype_of, locate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from spatialtrust.backends.base import Options, Pixels
-    from spatialtrust.tables import Answers, Claims, Grounding
+    from spatialtrust.backends.base import Options
 
 
-class Blip2:
+class Blip2(asking.ReadingAsker):
     """An ``Asker``; weights load at the first question.
 
     ``p_yes`` is P(yes) / (P(yes) + P(no)) of the reply's first token (OPT, T5), or the match
     probability of the claim's caption (image-text matching).
     """
 
-    needs_pixels = True
-
     def __init__(self, checkpoint: Checkpoint, reference: str, options: Options) -> None:
-        self.reference = reference
+        super().__init__(reference, options)
         self.revision = checkpoint.revision
-        self._checkpoint, self._options = checkpoint, options
-        self._budget = Budget(options.memory)
-        self._memory = asking.Memory()
+        self._checkpoint = checkpoint
 
     @cached_property
     def reader(self) -> asking.Reader:
@@ -57,30 +49,6 @@ class Blip2:
         from spatialtrust.backends.blip2.opt import OptReader
 
         return OptReader(self._checkpoint, device, dtype, self._budget)
-
-    def ask(
-        self,
-        images: Mapping[str, Pixels],
-        claims: Claims,
-        *,
-        views: Sequence[str] = ("plain",),
-        forms: Sequence[str] = ("claim",),
-        prompts: Sequence[str] = ("default",),
-        grounding: Grounding | None = None,
-    ) -> Answers:
-        """See ``Asker.ask``."""
-        return asking.answer(
-            self.reader,
-            self._budget,
-            self._memory,
-            images,
-            claims,
-            model=self.reference,
-            views=views,
-            forms=forms,
-            prompts=prompts,
-            grounding=grounding,
-        )
 
 
 def open_backend(target: str, reference: str, options: Options) -> Blip2:

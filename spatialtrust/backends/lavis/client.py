@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spatialtrust.backends import asking
+from spatialtrust.backends.asks import OK
 from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.blip2.replies import SPELLINGS
 from spatialtrust.backends.lavis.session import Session, Timeouts
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from spatialtrust.backends.base import Options, Pixels
     from spatialtrust.questions.prompts import Triple
-    from spatialtrust.tables import Answers, Claims, Grounding
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class LavisReader:
             reply = self.session.request({"op": "score", "features": "asked.npy", "rows": asked})
             for name in ("margin", "mass", "entropy", "loglik_per_token", "similarity"):
                 getattr(scores, name)[rows] = np.array(reply[name], dtype=np.float32)
-            scores.status[rows] = [status or asking.OK for status in reply["status"]]
+            scores.status[rows] = [status or OK for status in reply["status"]]
 
         failures = self.budget.run([float(self.session.facts["row_bytes"])] * len(texts), forward)
         for row, status in failures.items():
@@ -152,14 +152,12 @@ class LavisReader:
         return scores
 
 
-class Lavis:
+class Lavis(asking.ReadingAsker):
     """An ``Asker``; the worker starts at the first question and ends with this object.
 
     ``p_yes`` is P(yes) / (P(yes) + P(no)) of the reply's first token (OPT, T5), or the match
     probability of the claim's caption, beside which ``similarity`` is filled (image-text matching).
     """
-
-    needs_pixels = True
 
     def __init__(
         self,
@@ -171,12 +169,10 @@ class Lavis:
         worker: Path = WORKER,
         timeouts: Timeouts | None = None,
     ) -> None:
-        self.reference = reference
-        self._target, self._options = target, options
+        super().__init__(reference, options)
+        self._target = target
         self._command = [str(python), "-I", str(worker)]
         self._timeouts = timeouts or Timeouts()
-        self._budget = Budget(options.memory)
-        self._memory = asking.Memory()
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the worker: a copy in another process starts its own."""
@@ -209,35 +205,6 @@ class Lavis:
         """Hash of the checkpoint, known once it is loaded."""
         loaded = self.__dict__.get("reader")
         return None if loaded is None else str(loaded.session.facts["revision"])
-
-    def ask(
-        self,
-        images: Mapping[str, Pixels],
-        claims: Claims,
-        *,
-        views: Sequence[str] = ("plain",),
-        forms: Sequence[str] = ("claim",),
-        prompts: Sequence[str] = ("default",),
-        grounding: Grounding | None = None,
-    ) -> Answers:
-        """See ``Asker.ask``.
-
-        Raises
-        ------
-        BackendError: the model cannot be loaded, or its worker crashed twice or took too long.
-        """
-        return asking.answer(
-            self.reader,
-            self._budget,
-            self._memory,
-            images,
-            claims,
-            model=self.reference,
-            views=views,
-            forms=forms,
-            prompts=prompts,
-            grounding=grounding,
-        )
 
     def close(self) -> None:
         """End the worker; the next question starts another."""
