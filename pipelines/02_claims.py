@@ -7,25 +7,7 @@ Writes claims. What is there already is kept; a step that was stopped goes on.
 
 from __future__ import annotations
 
-import argparse
-import json
-
-from spatialtrust.run.config import RunConfig
-from spatialtrust.run.plan import execute, prepare, settings_of
-
-
-def main() -> None:
-    """Run the step on a run folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", help="run folder")
-    parser.add_argument("--config", help="TOML; spatialtrust graph --write-config prints one")
-    arguments = parser.parse_args()
-    if arguments.config:
-        config = RunConfig.load(arguments.config)
-    else:
-        config = RunConfig.from_dict(settings_of(arguments.run))
-    print(json.dumps(execute(prepare(config, arguments.run), ["claims"]), indent=2))
-
+from spatialtrust.cli.step import run_step
 
 if __name__ == "__main__":
-    main()
+    run_step("claims", __doc__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,9 +14,8 @@ from spatialtrust.cli import backends as cli_backends
 from spatialtrust.cli import classify as cli_classify
 from spatialtrust.cli import demo as cli_demo
 from spatialtrust.cli import graph as cli_graph
-from spatialtrust.cli.output import emit, plain, say
+from spatialtrust.cli.output import emit, plain, plain_errors, say
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
-from spatialtrust.errors import InputError, SpatialTrustError
 
 app = typer.Typer(
     name="spatialtrust",
@@ -32,20 +30,9 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Entry point: package errors become one line on stderr."""
-    try:
+    """Entry point."""
+    with plain_errors():
         app()
-    except InputError as error:
-        _fail(error, 2)
-    except SpatialTrustError as error:
-        _fail(error, 1)
-    except BrokenPipeError:
-        sys.exit(1)
-
-
-def _fail(error: Exception, code: int) -> None:
-    typer.secho(f"error: {error}", err=True, fg="red")
-    sys.exit(code)
 
 
 def _print_version(wanted: bool) -> None:

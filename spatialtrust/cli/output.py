@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from spatialtrust.errors import InputError, SpatialTrustError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +26,18 @@ def emit(result: Any) -> None:
 def say(text: str) -> None:
     """Print a line for people on stderr."""
     typer.echo(text, err=True)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Errors of this package become one line on stderr: exit code 2 for bad input, else 1."""
+    try:
+        yield
+    except SpatialTrustError as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    except BrokenPipeError:
+        sys.exit(1)
 
 
 @contextmanager

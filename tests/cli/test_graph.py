@@ -96,3 +96,13 @@ def test_the_seven_scripts_do_what_the_command_does(tmp_path, monkeypatch, capsy
         runpy.run_path(str(script), run_name="__main__")
     assert json.loads(capsys.readouterr().out.split("\n}\n")[-2] + "}")["graphs"] == 4
     assert same(tables(tmp_path / "steps"), tables(tmp_path / "whole"))
+
+
+def test_a_step_too_early_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.setattr(sys, "argv", ["04_gather.py", str(tmp_path / "new")])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(PIPELINES / "04_gather.py"), run_name="__main__")
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "has no table" in said
+    assert said.count("\n") == 1
