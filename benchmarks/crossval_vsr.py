@@ -3,8 +3,8 @@
     python -m benchmarks.crossval_vsr statements.jsonl.gz
 
 The file has the columns of `spatialtrust verify`, with `label`. Everything a line is made with
-(regressions, trees, when to stop, calibrator) is fitted inside the folds. `paper4` without a VLM or
-detector scores is alignment and separation alone: given boxes have no score.
+(regressions, trees, when to stop, calibrator) is fitted inside the folds. The base method's signals
+without a VLM or detector scores are alignment and separation alone: given boxes have no score.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spatialtrust import metrics
 from spatialtrust.evaluation.crossvalidation import cross_validate, out_of_fold
 from spatialtrust.evidence.columns import Features
 from spatialtrust.evidence.gathering import collect
-from spatialtrust.fusion.base_method import PAPER4, paper4
+from spatialtrust.fusion.base_method import BASE_SIGNALS, base_signals
 from spatialtrust.fusion.fitting import SHIPPED_SHARES
 from spatialtrust.io.claim_files import read_claims
 from spatialtrust.relations import DIRECTIONAL, FAMILIES, NAMES, RELATIONS
@@ -45,17 +45,17 @@ def main() -> None:
     image = np.unique(file.claims.strings("image_id"), return_inverse=True)[1]
     relation = np.array(NAMES)[features.relation]
     directional = np.isin(relation, DIRECTIONAL)
-    four = paper4(features, np.ones(len(label), dtype=np.int8))
+    signals = base_signals(features, np.ones(len(label), dtype=np.int8))
     folds = partial(out_of_fold, groups=image, folds=given.folds)
 
     def fitted(make: Any) -> Column:
-        return folds(lambda fit, rows: make(four[fit], label[fit], four[rows]))
+        return folds(lambda fit, rows: make(signals[fit], label[fit], signals[rows]))
 
     scores = {
-        "centre rule (alignment > 0)": (four[:, 0] > 0).astype(float),
-        "alignment alone": np.nan_to_num(four[:, 0]),
-        "logistic regression on paper4": fitted(_logistic),
-        "boosted paper4": fitted(_boosted),
+        "centre rule (alignment > 0)": (signals[:, 0] > 0).astype(float),
+        "alignment alone": np.nan_to_num(signals[:, 0]),
+        "logistic regression, base signals": fitted(_logistic),
+        "base method": fitted(_boosted),
         "this package": cross_validate(
             features, label, image, shares=SHIPPED_SHARES, folds=given.folds
         ),
@@ -82,8 +82,8 @@ def main() -> None:
     print("\nbest threshold by F1, of claims called true")
     for name, rows in (("left/right/above/below", directional), ("all", label >= 0)):
         print(f"  {name:<24}{_best_f1(ours[rows], label[rows])}")
-    print("\ngain importances of boosted paper4 (no VLM, no detector scores in this data)")
-    for name, share in _importances(features, four, label).items():
+    print("\ngain importances of the base method (no VLM, no detector scores in this data)")
+    for name, share in _importances(features, signals, label).items():
         print(f"  {name:<20}{share:.1%}")
 
 
@@ -105,9 +105,9 @@ def _trees() -> Any:
     return xgboost.XGBClassifier(**TREES, tree_method="hist", importance_type="gain")
 
 
-def _importances(features: Features, four: Column, label: NDArray[Any]) -> dict[str, float]:
-    gains = _trees().fit(four, label).feature_importances_
-    return dict(zip(PAPER4, map(float, gains), strict=True))
+def _importances(features: Features, signals: Column, label: NDArray[Any]) -> dict[str, float]:
+    gains = _trees().fit(signals, label).feature_importances_
+    return dict(zip(BASE_SIGNALS, map(float, gains), strict=True))
 
 
 def _interval(

@@ -8,7 +8,7 @@
 fetch`) and want a GPU for sizes like these. The run goes on where it was stopped. Published: arXiv
 2601.11644.
 
-Each asker gets a trust model and the base method (`paper4`) of its own, two ways: cross-validated
+Each asker gets a trust model and the base method of its own, two ways: cross-validated
 over all statements, and on the paper's split sizes (705 to fit on, 312 to test), repeated; images
 are never shared between fitting and judging. The paper's own split is not public. `--dry-run` does
 it all with the embedded tiny models on rendered scenes, and says so: its figures mean nothing.
@@ -38,7 +38,7 @@ from spatialtrust.evaluation.crossvalidation import out_of_fold
 from spatialtrust.evaluation.figures import interval
 from spatialtrust.evaluation.ways import RECALL, compare, render, ways
 from spatialtrust.files import write_text
-from spatialtrust.fusion.base_method import Paper4
+from spatialtrust.fusion.base_method import BaseMethod
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.claim_files import read_statements
 from spatialtrust.jobs.demo import claims_about, draw_scenes, exam_of, write_pictures
@@ -77,8 +77,8 @@ class Published:
 PUBLISHED = {
     "blip2": Published(
         0.54,
-        {"paper4": 0.674, "five-prompt text": 0.503, "geometry alone": 0.493},
-        {"paper4": 0.619, "five-prompt text": 0.032, "geometry alone": 0.276},
+        {"base method": 0.674, "five-prompt text": 0.503, "geometry alone": 0.493},
+        {"base method": 0.619, "five-prompt text": 0.032, "geometry alone": 0.276},
         {
             "alignment": 0.375,
             "separation": 0.327,
@@ -89,8 +89,8 @@ PUBLISHED = {
     ),
     "clip": Published(
         0.49,
-        {"paper4": 0.583, "five-prompt text": 0.502, "geometry alone": 0.509},
-        {"paper4": 0.545, "five-prompt text": 0.042, "geometry alone": 0.122},
+        {"base method": 0.583, "five-prompt text": 0.502, "geometry alone": 0.509},
+        {"base method": 0.545, "five-prompt text": 0.042, "geometry alone": 0.122},
         {},
         None,
     ),
@@ -221,11 +221,11 @@ def judged(
     exam = exam_of(folder)
     scores = out_of_fold(lambda fit, rows: fitted(exam, fit, rows), exam.image, given.folds)
     compared = compare(exam, ways(exam, *scores.T), resamples=given.resamples)
-    four = Paper4.fit(exam.features, exam.label, exam.image)
+    base = BaseMethod.fit(exam.features, exam.label, exam.image)
     return {
         "cross_validated": compared,
         "split": split(exam, given.repeats),
-        "importances": four.importances(),
+        "importances": base.importances(),
         "importances_full": trust(exam, np.arange(len(exam))).importances(),
         "ms_per_image": {
             "detect": 1e3 * looked,
@@ -248,8 +248,8 @@ def fitted(exam: Exam, fit: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArr
     """(rows, 3): ``p_true`` and ``p_boxes`` of the trust model, P(right) of the base method."""
     features = exam.features.select(rows)
     fused = trust(exam, fit).predict(features)
-    four = Paper4.fit(exam.features.select(fit), exam.label[fit], exam.image[fit])
-    return np.stack([fused.p_true, fused.p_boxes, four.score(features)], axis=1).astype(np.float32)
+    base = BaseMethod.fit(exam.features.select(fit), exam.label[fit], exam.image[fit])
+    return np.stack([fused.p_true, fused.p_boxes, base.score(features)], axis=1).astype(np.float32)
 
 
 def split(exam: Exam, repeats: int) -> dict[str, Any]:
@@ -328,7 +328,7 @@ def report(asker: str, figures: dict[str, Any]) -> str:
         "",
         f"Most that accepting alone can cover at 60 %: {ceiling:.3f}.",
         "",
-        "| importance (gain) of `paper4` | published | ours |",
+        "| importance (gain) of the base method | published | ours |",
         "|---|---|---|",
         *(
             f"| {name} | {said(paper.importances.get(name), '.1%')} | {share:.1%} |"

@@ -26,7 +26,7 @@ import torch
 from spatialtrust import metrics
 from spatialtrust.evaluation.crossvalidation import out_of_fold
 from spatialtrust.evaluation.ways import Exam
-from spatialtrust.fusion.base_method import Paper4
+from spatialtrust.fusion.base_method import BaseMethod
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.jobs.demo import ASKERS, draw_scenes, examine, write_pictures
 from spatialtrust.run.config import SHIPPED_FOR
@@ -118,8 +118,8 @@ def main() -> None:
         exam, purpose = both(asked, enumerated), purposes(asked, enumerated)
         name = SHIPPED_FOR[asker]
         fit(exam, purpose, np.arange(len(exam)), asker).save(given.out / f"{name}.json")
-        four = Paper4.fit(asked.features, asked.label, asked.image)
-        four.save(given.out / "paper4" / f"{name}.json")
+        base = BaseMethod.fit(asked.features, asked.label, asked.image)
+        base.save(given.out / "base_method" / f"{name}.json")
         if given.folds:
             found = figures(exam, purpose, asker, len(asked), given.folds)
             print(json.dumps({asker: found}, indent=2), flush=True)

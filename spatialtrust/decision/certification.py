@@ -166,17 +166,22 @@ def certify(
     tested = enough[enough >= grid.start(alpha, delta, units)]
     failed = np.flatnonzero(bound[tested] > alpha)
     passed = tested[: failed[0]] if failed.size else tested
-    shown = passed[-1] if passed.size else tested[0] if tested.size else len(n) - 1
     found = bool(passed.size)
+    if found:
+        reported = passed[-1]
+    elif tested.size:
+        reported = tested[0]  # the first that was tested, and failed
+    else:
+        reported = len(n) - 1  # too few rows for any test: all of them
     return DecisionRule(
         rule="accept",
-        threshold=grid.thresholds[shown] if found else None,
+        threshold=grid.thresholds[reported] if found else None,
         alpha=alpha,
         delta=delta,
-        n=int(n[shown]),
-        errors=int(errors[shown]),
-        bound=float(bound[shown]),
-        coverage=float((scores >= steps[shown]).mean()) if found else 0.0,
+        n=int(n[reported]),
+        errors=int(errors[reported]),
+        bound=float(bound[reported]),
+        coverage=float((scores >= steps[reported]).mean()) if found else 0.0,
         ceiling=coverage_ceiling(float(checked_flags(is_correct).mean()), 1 - alpha),
         unit=unit,
         calibrated_on=calibrated_on,

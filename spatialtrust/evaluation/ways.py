@@ -1,7 +1,7 @@
 """Ways to trust a VLM's answers, side by side on the same labelled claims.
 
 Five keep the VLM's answer and only rank it: its own confidence, the five-prompt text baseline,
-geometry alone, the base method (``paper4``) and the trust model (``full``). Two answer themselves:
+geometry alone, the base method and the trust model. Two answer themselves:
 the verifier alone, from boxes, and the trust model where it may correct. Any combination of VLM and
 boxes has to beat both.
 
@@ -22,7 +22,7 @@ from spatialtrust.errors import InputError
 from spatialtrust.evaluation.figures import TARGETS, Estimator, interval
 from spatialtrust.evidence.columns import Features
 from spatialtrust.evidence.from_answers import listen, text_baseline
-from spatialtrust.fusion.base_method import paper4
+from spatialtrust.fusion.base_method import base_signals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 RECALL: Final = 0.682
 """Share of the correct edges at which the base method's paper reports their precision."""
+
+
+_CEILING: Final = "ceiling, accepting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def ways(
     exam: Exam,
     p_true: NDArray[Any],
     p_boxes: NDArray[Any],
-    four: NDArray[Any],
+    base: NDArray[Any],
 ) -> dict[str, Way]:
     """All ways to trust, by name.
 
@@ -126,19 +129,20 @@ def ways(
     ----------
     p_true, p_boxes: (N,) of a trust model that saw none of these images. Where a box is missing
         nothing can be corrected, and ``p_true`` ranks the VLM's answer by what is known of it.
-    four: (N,) P(the VLM is right) of a :class:`~spatialtrust.fusion.base_method.Paper4`, likewise.
+    base: (N,) P(the VLM is right) by a :class:`~spatialtrust.fusion.base_method.BaseMethod` that
+        saw none of them either.
     """
     said = exam.features.answer
     p_yes = exam.features.column("p_yes").astype(np.float64)
-    alignment = paper4(exam.features, said)[:, 0]
+    alignment = base_signals(exam.features, said)[:, 0]
     return {
         "VLM confidence": Way(said, np.where(said == 1, p_yes, 1 - p_yes)),
         "five-prompt text": Way(said, exam.text),
         # Where a relation has no axis alignment says nothing either way.
         "geometry alone": Way(said, np.nan_to_num(alignment)),
-        "paper4": Way(said, four),
-        "full": Way(said, np.where(said == 1, p_true, 1 - p_true)),
-        "full, may correct": _itself(np.where(np.isfinite(p_boxes), p_true, np.nan)),
+        "base method": Way(said, base),
+        "trust model": Way(said, np.where(said == 1, p_true, 1 - p_true)),
+        "trust model, may correct": _itself(np.where(np.isfinite(p_boxes), p_true, np.nan)),
         "verifier alone": _itself(p_boxes),
     }
 
@@ -172,34 +176,35 @@ def compare(
 
 def render(compared: Mapping[str, Any]) -> str:
     """The figures as plain text."""
+    of = compared["ways"]
+    width = max(map(len, (_CEILING, *of))) + 2
     lines = [
         f"{compared['claims']} claims on {compared['images']} images, "
         f"{compared['true']:.1%} of them true; {compared['unanswered']} more had no answer",
-        f"{'':<19}{'accuracy':<22}{'AUROC':<22}AURC",
+        f"{'':<{width}}{'accuracy':<22}{'AUROC':<22}AURC",
     ]
-    of = compared["ways"]
     for name, way in of.items():
         cells = "".join(f"{interval(way[key]):<22}" for key in ("accuracy", "auroc", "aurc"))
-        lines.append(f"{name:<19}{cells.rstrip()}")
+        lines.append(f"{name:<{width}}{cells.rstrip()}")
     goals = [f"{target:g}" for target in TARGETS]
     heads = "".join(f"{float(goal):<22.0%}" for goal in goals)
-    lines += ["", "coverage at accuracy", f"{'':<19}{heads.rstrip()}"]
+    lines += ["", "coverage at accuracy", f"{'':<{width}}{heads.rstrip()}"]
     ceilings = of["VLM confidence"]["coverage_at_accuracy"]
     limit = "".join(f"{ceilings[goal]['ceiling']:<22.3f}" for goal in goals)
-    lines.append(f"{'ceiling, accepting':<19}{limit.rstrip()}")
+    lines.append(f"{_CEILING:<{width}}{limit.rstrip()}")
     for name, way in of.items():
         cells = "".join(f"{interval(way['coverage_at_accuracy'][goal]):<22}" for goal in goals)
-        lines.append(f"{name:<19}{cells.rstrip()}")
+        lines.append(f"{name:<{width}}{cells.rstrip()}")
     lines += [
         "",
         f"edges: as emitted, and pruned to {RECALL:.1%} of the correct ones",
-        f"{'':<19}{'candidates':<12}{'precision':<22}{'precision, pruned':<22}"
+        f"{'':<{width}}{'candidates':<12}{'precision':<22}{'precision, pruned':<22}"
         f"{'kept':<8}of all true",
     ]
     for name, way in of.items():
         edges = way["edges"]
         lines.append(
-            f"{name:<19}{edges['candidates']:<12}{interval(edges['precision']):<22}"
+            f"{name:<{width}}{edges['candidates']:<12}{interval(edges['precision']):<22}"
             f"{interval(edges['precision_pruned']):<22}{edges['share_kept']:<8.3f}"
             f"{edges['true_found']:.3f}"
         )

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from spatialtrust.evidence.columns import Features
 
-PAPER4: Final = ("alignment", "separation", "detection_quality", "vlm_confidence")
-"""The signals, relative to what is asserted: :func:`paper4`."""
+BASE_SIGNALS: Final = ("alignment", "separation", "detection_quality", "vlm_confidence")
+"""The signals, relative to what is asserted: :func:`base_signals`."""
 
 _SHARES: Final = Shares(0.7, 0.15, 0.15, 0.0)
-_FOLDER: Final = Path(__file__).parent / "models" / "paper4"
+_FOLDER: Final = Path(__file__).parent / "models" / "base_method"
 
 
-def paper4(features: Features, asserted: NDArray[np.int8]) -> NDArray[np.float32]:
+def base_signals(features: Features, asserted: NDArray[np.int8]) -> NDArray[np.float32]:
     """The base method's four signals, (N, 4), relative to what is asserted.
 
     Alignment (negated for an asserted no, NaN without an axis), separation, detection quality, and
@@ -59,7 +59,7 @@ def paper4(features: Features, asserted: NDArray[np.int8]) -> NDArray[np.float32
 
 
 @dataclass(frozen=True)
-class Paper4:
+class BaseMethod:
     """P(the VLM's answer is right) from four signals.
 
     Attributes
@@ -91,7 +91,7 @@ class Paper4:
         answered = np.flatnonzero(features.answer >= 0)
         if not answered.size:
             raise InputError("no claim has a VLM's answer; the base method needs one of each")
-        columns = paper4(features, features.answer).T
+        columns = base_signals(features, features.answer).T
         right = (features.answer == label).astype(np.int8)
         blank = np.zeros(len(features), dtype=np.float32)
         parts = _SHARES.deal(np.asarray(groups)[answered], seed)
@@ -101,7 +101,7 @@ class Paper4:
             blank[learning],
             right[learning],
             (columns[:, stopping], blank[stopping], right[stopping]),
-            features=PAPER4,
+            features=BASE_SIGNALS,
             rising=(),
             seed=seed,
         )
@@ -142,7 +142,7 @@ class Paper4:
         return cls(Boosted.from_dict(values["trees"]), from_dict(values["calibrator"]))
 
     def _logit(self, features: Features) -> NDArray[np.float64]:
-        columns = dict(zip(PAPER4, paper4(features, features.answer).T, strict=True))
+        columns = dict(zip(BASE_SIGNALS, base_signals(features, features.answer).T, strict=True))
         read = np.stack([columns[name] for name in self.trees.features])
         logit = self.trees.logit(read, np.zeros(len(features), dtype=np.float32))
         return np.where(features.answer >= 0, logit, np.nan).astype(np.float64)

@@ -22,7 +22,7 @@ from spatialtrust.defaults import DELTA
 from spatialtrust.errors import FileError
 from spatialtrust.evaluation.ways import Exam, compare, ways
 from spatialtrust.files import write_text
-from spatialtrust.fusion.base_method import Paper4
+from spatialtrust.fusion.base_method import BaseMethod
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.run.config import SHIPPED_FOR, RunConfig
 from spatialtrust.run.folder import RunFolder
@@ -78,8 +78,8 @@ def demo(
         exam = examine(asker, drawn, out, STAGES, progress)
         model = TrustModel.load(SHIPPED_FOR[asker])
         fused = model.predict(exam.features)
-        four = Paper4.load(model.name).score(exam.features)
-        compared = ways(exam, fused.p_true, fused.p_boxes, four)
+        base = BaseMethod.load(model.name).score(exam.features)
+        compared = ways(exam, fused.p_true, fused.p_boxes, base)
         found[asker] = {
             **compare(exam, compared, resamples=resamples),
             "certified": _certified(model, exam, fused),

@@ -29,11 +29,11 @@ def oracle(judged: Exam) -> np.ndarray:
 def test_knowing_the_truth_beats_every_other_way(judged: Exam) -> None:
     truth = oracle(judged)
     found = compare(judged, ways(judged, truth, truth, np.full(ROWS, 0.5)), resamples=0)["ways"]
-    assert found["full"]["auroc"]["value"] == 1.0
+    assert found["trust model"]["auroc"]["value"] == 1.0
     assert found["verifier alone"]["accuracy"]["value"] == 1.0
     for name, way in found.items():
-        assert way["aurc"]["value"] >= found["full, may correct"]["aurc"]["value"], name
-    kept = found["full"]["edges"]
+        assert way["aurc"]["value"] >= found["trust model, may correct"]["aurc"]["value"], name
+    kept = found["trust model"]["edges"]
     assert kept["precision_pruned"]["value"] == 1.0
     assert kept["precision"]["value"] == pytest.approx(0.54, abs=0.1)
 
@@ -43,11 +43,17 @@ def test_ways_that_only_accept_stay_under_the_ceiling_and_correcting_passes_it(
 ) -> None:
     truth = oracle(judged)
     found = compare(judged, ways(judged, truth, truth, truth), resamples=0)["ways"]
-    for name in ("VLM confidence", "five-prompt text", "geometry alone", "paper4", "full"):
+    for name in (
+        "VLM confidence",
+        "five-prompt text",
+        "geometry alone",
+        "base method",
+        "trust model",
+    ):
         for cell in found[name]["coverage_at_accuracy"].values():
             assert cell["value"] <= cell["ceiling"] + 1e-9
-    assert found["full"]["coverage_at_accuracy"]["0.9"]["value"] < 0.7
-    assert found["full, may correct"]["coverage_at_accuracy"]["0.95"]["value"] == 1.0
+    assert found["trust model"]["coverage_at_accuracy"]["0.9"]["value"] < 0.7
+    assert found["trust model, may correct"]["coverage_at_accuracy"]["0.95"]["value"] == 1.0
 
 
 def test_an_unknown_score_is_covered_last(judged: Exam) -> None:
@@ -92,7 +98,7 @@ def test_the_text_has_every_way_and_its_intervals(judged: Exam) -> None:
     compared = compare(judged, ways(judged, guess, guess, guess), resamples=50)
     text = render(compared)
     for name, way in compared["ways"].items():
-        assert len([line for line in text.splitlines() if line[:19] == f"{name:<19}"]) == 3
+        assert len([line for line in text.splitlines() if line.startswith(f"{name}  ")]) == 3
         assert way["auroc"]["low"] <= way["auroc"]["value"] <= way["auroc"]["high"]
     assert "ceiling, accepting" in text
 

@@ -45,13 +45,13 @@ def test_both_askers_get_graphs_pictures_and_every_way_to_trust_them(shown, aske
     out, found = shown
     ways = found[asker]["ways"]
     assert list(ways) == [
-        "VLM confidence", "five-prompt text", "geometry alone", "paper4", "full",
-        "full, may correct", "verifier alone",
+        "VLM confidence", "five-prompt text", "geometry alone", "base method", "trust model",
+        "trust model, may correct", "verifier alone",
     ]  # fmt: skip
     assert found[asker]["true"] == 0.5
     assert found[asker]["unanswered"] == 0
-    assert ways["full"]["auroc"]["value"] > ways["VLM confidence"]["auroc"]["value"] + 0.2
-    assert ways["full"]["auroc"]["low"] < ways["full"]["auroc"]["value"]
+    assert ways["trust model"]["auroc"]["value"] > ways["VLM confidence"]["auroc"]["value"] + 0.2
+    assert ways["trust model"]["auroc"]["low"] < ways["trust model"]["auroc"]["value"]
     assert found[asker]["certified"]["promise"].startswith("at most 5.0% wrong")
     run = out / asker.replace(":", "-")
     graphs = sorted((run / "graphs").iterdir())

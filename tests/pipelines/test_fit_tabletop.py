@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from spatialtrust.fusion.base_method import Paper4
+from spatialtrust.fusion.base_method import BaseMethod
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.run.config import SHIPPED_FOR
 from tests.helpers.exams import exam
@@ -32,7 +32,7 @@ def test_a_short_run_fits_both_askers(
         name = SHIPPED_FOR[asker]
         model = TrustModel.load(tmp_path / "models" / f"{name}.json")
         assert (model.name, model.asker, model.for_pairs) == (name, asker, False)
-        assert (tmp_path / "models" / "paper4" / f"{name}.json").is_file()
+        assert (tmp_path / "models" / "base_method" / f"{name}.json").is_file()
         assert set(model.importances()) >= {"detector", "relation"}
         assert f'"{asker}"' in printed
     found = json.JSONDecoder().raw_decode(printed)[0]["tabletop:blip2"]
@@ -55,4 +55,4 @@ def test_only_scenes_of_asked_claims_certify() -> None:
 
 def test_one_of_the_base_method_ships_beside_each() -> None:
     for name in set(SHIPPED_FOR.values()):
-        assert Paper4.load(name).importances()
+        assert BaseMethod.load(name).importances()
