@@ -11,12 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spatialtrust.decision.certification import Grid, certify
+    from spatialtrust.backends.registry import open_asker, open_detector
+    from spatialtrust.decision.certification import Grid, certify, certify_verdicts, rule_scores
     from spatialtrust.decision.rule import DecisionRule, decide
     from spatialtrust.errors import SpatialTrustError
     from spatialtrust.evaluation.figures import evaluate
     from spatialtrust.fusion.model import TrustModel
     from spatialtrust.graph import SceneGraph
+    from spatialtrust.graph.files import load_graph, save_graph
+    from spatialtrust.io.claim_files import read_claims
     from spatialtrust.jobs.api import SpatialTrust
     from spatialtrust.jobs.verification import Verification, verify
     from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images, Verdicts
@@ -26,12 +29,19 @@ __version__ = "0.1.0"
 _HOMES = {
     "Grid": "decision.certification",
     "certify": "decision.certification",
+    "certify_verdicts": "decision.certification",
+    "rule_scores": "decision.certification",
     "DecisionRule": "decision.rule",
     "decide": "decision.rule",
     "SpatialTrustError": "errors",
     "evaluate": "evaluation.figures",
     "TrustModel": "fusion.model",
     "SceneGraph": "graph",
+    "load_graph": "graph.files",
+    "save_graph": "graph.files",
+    "read_claims": "io.claim_files",
+    "open_asker": "backends.registry",
+    "open_detector": "backends.registry",
     "SpatialTrust": "jobs.api",
     "Answers": "tables",
     "Claims": "tables",
@@ -59,8 +69,15 @@ __all__ = [
     "Verdicts",
     "Verification",
     "certify",
+    "certify_verdicts",
     "decide",
     "evaluate",
+    "load_graph",
+    "open_asker",
+    "open_detector",
+    "read_claims",
+    "rule_scores",
+    "save_graph",
     "verify",
 ]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    Column = NDArray[np.float32]
+    from spatialtrust.arrays import Float32
 
 
 def from_masks(masks: Iterable[ArrayLike]) -> NDArray[np.object_]:
@@ -56,14 +56,14 @@ def to_boxes(shapes: ArrayLike) -> NDArray[np.float32]:
     return np.asarray(shapely.bounds(_shapes(shapes)), dtype=np.float32)
 
 
-def shape_iou(subject: ArrayLike, object: ArrayLike) -> Column:
+def shape_iou(subject: ArrayLike, object: ArrayLike) -> Float32:
     """Intersection over union of two outlines, [0, 1]."""
     ours, theirs = _shapes(subject), _shapes(object)
     shared = _shared(ours, theirs)
     return _column(shared / (_area(ours) + _area(theirs) - shared))
 
 
-def shape_containment(inner: ArrayLike, outer: ArrayLike) -> Column:
+def shape_containment(inner: ArrayLike, outer: ArrayLike) -> Float32:
     """Share of the inner outline that lies in the outer one, [0, 1].
 
     >>> import shapely
@@ -74,7 +74,7 @@ def shape_containment(inner: ArrayLike, outer: ArrayLike) -> Column:
     return _column(_shared(inside, _shapes(outer)) / _area(inside))
 
 
-def shape_gap(subject: ArrayLike, object: ArrayLike) -> Column:
+def shape_gap(subject: ArrayLike, object: ArrayLike) -> Float32:
     """Least distance between two outlines, in square roots of their mean area; 0: they touch.
 
     The mean is geometric.
@@ -124,5 +124,5 @@ def _shared(subject: NDArray[np.object_], object: NDArray[np.object_]) -> NDArra
     return np.asarray(shapely.area(shapely.intersection(subject, object)), dtype=np.float64)
 
 
-def _column(values: NDArray[np.float64]) -> Column:
+def _column(values: NDArray[np.float64]) -> Float32:
     return values.astype(np.float32)

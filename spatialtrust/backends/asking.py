@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Pixels
     from spatialtrust.backends.asks import Picture
-    from spatialtrust.backends.base import Asker, Options, Pixels
+    from spatialtrust.backends.base import Asker, Options
     from spatialtrust.questions.prompts import Triple
     from spatialtrust.tables import Claims, Grounding
 

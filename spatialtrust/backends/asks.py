@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.backends.base import Pixels
+    from spatialtrust.arrays import Pixels
     from spatialtrust.questions.prompts import Triple
     from spatialtrust.tables import Claims, Grounding
 

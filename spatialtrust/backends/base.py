@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Pixels
     from spatialtrust.tables import Answers, Claims, Detections, Grounding
-
-    Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

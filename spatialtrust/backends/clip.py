@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from spatialtrust.backends.base import Options, Pixels
+    from spatialtrust.arrays import Pixels
+    from spatialtrust.backends.base import Options
     from spatialtrust.questions.prompts import Triple
 
 _CLASSES: Final = {"clip": "CLIPModel", "siglip": "SiglipModel"}

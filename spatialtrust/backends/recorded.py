@@ -23,7 +23,8 @@ from spatialtrust.tables import Answers, Detections
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spatialtrust.backends.base import Options, Pixels
+    from spatialtrust.arrays import Pixels
+    from spatialtrust.backends.base import Options
     from spatialtrust.io.detections import Recorded
     from spatialtrust.tables import Claims, Grounding
 

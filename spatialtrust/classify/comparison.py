@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float64
     from spatialtrust.decision.rule import DecisionRule
-
-    Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -146,9 +145,9 @@ def compare(
 
 
 def _measure(
-    scores: Scores,
+    scores: Float64,
     correct: NDArray[np.bool_],
-    reference: tuple[Scores, NDArray[np.bool_]],
+    reference: tuple[Float64, NDArray[np.bool_]],
     resamples: int,
     seed: int,
 ) -> dict[str, float]:

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float32
     from spatialtrust.backends.base import Embedder
     from spatialtrust.classify.labelled_images import LabelledImage
 
-    Matrix = NDArray[np.float32]
 
 TEMPLATE: Final = "a photo of a {}."
 SCHEMA: Final = pa.schema(
@@ -62,22 +62,22 @@ class EmbeddedImages:
     model: name of the model that made the embeddings. logit_scale: its s.
     """
 
-    images: Matrix
-    texts: Matrix
+    images: Float32
+    texts: Float32
     labels: NDArray[np.int64]
     class_names: tuple[str, ...]
     image_ids: NDArray[np.object_]
     digests: NDArray[np.object_]
     model: str
     logit_scale: float
-    captions: Matrix | None = None
-    auxiliary: Matrix | None = None
+    captions: Float32 | None = None
+    auxiliary: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
-    def logits(self) -> Matrix:
+    def logits(self) -> Float32:
         """``s v t^T`` (N, K)."""
         return np.asarray(self.logit_scale * (self.images @ self.texts.T), dtype=np.float32)
 

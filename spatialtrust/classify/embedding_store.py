@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float32
     from spatialtrust.backends.base import Embedder
 
-    Matrix = NDArray[np.float32]
 
 FORMAT: Final = 1
 DIGEST: Final = 32
@@ -145,7 +145,7 @@ class EmbeddingStore:
         """Row of each digest, -1 where it was not embedded yet."""
         return np.fromiter((self._rows.get(digest, -1) for digest in digests), dtype=np.int64)
 
-    def append(self, digests: Sequence[bytes], embeddings: Matrix) -> None:
+    def append(self, digests: Sequence[bytes], embeddings: Float32) -> None:
         """Add rows; they survive whatever happens next.
 
         Embeddings reach the disk before their digests, and a row counts once both did.
@@ -181,14 +181,14 @@ class EmbeddingStore:
         self._rows.update({digest: first + place for place, digest in enumerate(digests)})
 
     @property
-    def embeddings(self) -> Matrix:
+    def embeddings(self) -> Float32:
         """All rows (rows, d), memory-mapped, read only."""
         shape = (len(self._rows), self.dimension or 0)
         if not self._rows:
             return np.empty(shape, dtype=np.float32)
         return np.memmap(self.path / "embeddings.bin", dtype=np.float32, mode="r", shape=shape)
 
-    def take(self, digests: Sequence[bytes]) -> Matrix:
+    def take(self, digests: Sequence[bytes]) -> Float32:
         """Rows in the order asked: a view of the map where they lie in a row, else a copy.
 
         Raises: InputError where some were never embedded.
@@ -243,7 +243,7 @@ def digest_of(content: bytes) -> bytes:
 
 def embed_texts(
     root: str | Path, embedder: Embedder, texts: Sequence[str], *, batch_size: int = 256
-) -> Matrix:
+) -> Float32:
     """Embeddings of texts (N, d), computed where they are not in the cache."""
     digests = [digest_of(text.encode()) for text in texts]
     with EmbeddingStore(root, Recipe.of(embedder, "text")) as store:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float64
     from spatialtrust.classify.embedded_images import EmbeddedImages
     from spatialtrust.classify.splits import Splits
 
-    Scores = NDArray[np.float64]
 
-LABEL_FREE: Final[dict[str, Callable[[EmbeddedImages], Scores]]] = {
+LABEL_FREE: Final[dict[str, Callable[[EmbeddedImages], Float64]]] = {
     "mcm": lambda images: failure.mcm(images.logits),
     "max-logit": lambda images: failure.max_logit(images.logits),
     "max-cosine": lambda images: failure.max_cosine(images.logits, images.logit_scale),
@@ -63,7 +63,7 @@ class Method:
         """The labels it has seen."""
         return LabelledData("none", 0) if self.predictor is None else self.predictor.labelled_data
 
-    def score(self, images: EmbeddedImages) -> Scores:
+    def score(self, images: EmbeddedImages) -> Float64:
         """Confidence (N,), higher = safer.
 
         Raises: InputError for embeddings of another model than it was fitted on.
@@ -153,7 +153,7 @@ def load_method(name: str) -> Method:
     return Method(type(predictor).__name__, predictor)
 
 
-def score(predictor: FailurePredictor, images: EmbeddedImages) -> Scores:
+def score(predictor: FailurePredictor, images: EmbeddedImages) -> Float64:
     """Confidence (N,) of any fitted predictor; refuses embeddings of another model."""
     predictor.expect_model(images.model)
     match predictor:

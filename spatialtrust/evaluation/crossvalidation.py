@@ -13,18 +13,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float32
     from spatialtrust.evidence.columns import Features
     from spatialtrust.fusion.fitting import Shares
 
-    Column = NDArray[np.float32]
-
 
 def out_of_fold(
-    score: Callable[[NDArray[np.int64], NDArray[np.int64]], Column],
+    score: Callable[[NDArray[np.int64], NDArray[np.int64]], Float32],
     groups: NDArray[Any],
     folds: int = 5,
     seed: int = 0,
-) -> Column:
+) -> Float32:
     """(N, ...) scores of each row by something that was fitted on the other folds.
 
     Parameters
@@ -52,13 +51,13 @@ def cross_validate(
     shares: Shares | None = None,
     folds: int = 5,
     seed: int = 0,
-) -> Column:
+) -> Float32:
     """(N,) ``p_true`` of each claim by a model fitted from nothing on the other folds' images.
 
     Everything is fitted inside the folds: regressions, trees, when to stop, calibrator.
     """
 
-    def score(fitting: NDArray[np.int64], rows: NDArray[np.int64]) -> Column:
+    def score(fitting: NDArray[np.int64], rows: NDArray[np.int64]) -> Float32:
         model = TrustModel.fit(
             features.select(fitting),
             label[fitting],

@@ -28,9 +28,9 @@ from spatialtrust.relations import RELATIONS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float32
     from spatialtrust.tables import Answers, Claims
 
-    Column = NDArray[np.float32]
 
 COLUMNS: Final = (
     "p_yes",
@@ -66,7 +66,7 @@ class Heard(NamedTuple):
     reasons: uint32 (N,) bit mask.
     """
 
-    columns: dict[str, Column]
+    columns: dict[str, Float32]
     answer: NDArray[np.int8]
     reasons: NDArray[np.uint32]
 
@@ -140,7 +140,7 @@ def assertions(claims: Claims, answers: Answers | None) -> NDArray[np.int8]:
     return np.maximum(rows.said(rows.first()), -1).astype(np.int8)
 
 
-def text_baseline(heard: Heard) -> Column:
+def text_baseline(heard: Heard) -> Float32:
     """Score of the five-prompt text baseline: agreement with the first answer, ties by mean margin.
 
     Returns
@@ -171,9 +171,9 @@ class _Rows:
         }
         word = pc.index_in(self._answers.column("answer"), value_set=pa.array(["no", "yes"]))
         self.word = np.asarray(pc.fill_null(word, _UNPARSED).to_numpy(), dtype=np.int64)
-        self._numbers: dict[str, Column] = {}
+        self._numbers: dict[str, Float32] = {}
 
-    def numbers(self, name: str) -> Column:
+    def numbers(self, name: str) -> Float32:
         """One numeric column of the rows."""
         if name not in self._numbers:
             self._numbers[name] = self._answers.numbers(name)
@@ -200,7 +200,7 @@ class _Rows:
         words: NDArray[np.int64] = np.append(self.word, _NOT_ASKED)[first]
         return words
 
-    def mean(self, values: Column, rows: NDArray[np.bool_]) -> Column:
+    def mean(self, values: Float32, rows: NDArray[np.bool_]) -> Float32:
         """Mean of what is known in each claim's rows, NaN where nothing is."""
         known = np.flatnonzero(rows & np.isfinite(values))
         count = np.bincount(self.claim[known], minlength=self.claims)
@@ -232,7 +232,7 @@ def _of_model(answers: Answers, model: str | None) -> Answers:
     return answers.select(pc.equal(answers.column("model"), model).to_numpy())
 
 
-def _wordings(rows: _Rows, word: NDArray[np.int64]) -> dict[str, Column]:
+def _wordings(rows: _Rows, word: NDArray[np.int64]) -> dict[str, Float32]:
     """Agreement of all wordings with the first, and their mean margin; NaN with fewer than two."""
     asked = rows.asked(view="plain")
     several = np.bincount(rows.claim[asked], minlength=rows.claims) > 1
@@ -245,7 +245,7 @@ def _wordings(rows: _Rows, word: NDArray[np.int64]) -> dict[str, Column]:
     }
 
 
-def _orbits(rows: _Rows, claims: Claims) -> dict[str, Column]:
+def _orbits(rows: _Rows, claims: Claims) -> dict[str, Float32]:
     """Contrast of supporting and opposing statements, within each view and over both.
 
     ``(L(A r B) + L(B r' A) - L(A -r B) - L(B r A)) / 2`` with r' the converse and -r the opposite;
@@ -293,7 +293,7 @@ def _relation_facts() -> tuple[pa.Array, NDArray[np.bool_], NDArray[np.bool_]]:
     )
 
 
-def _noise(rows: _Rows, word: NDArray[np.int64], plain: Column) -> dict[str, Column]:
+def _noise(rows: _Rows, word: NDArray[np.int64], plain: Float32) -> dict[str, Float32]:
     """How fast the margin towards the answer falls with noise, and where the answer changes."""
     shares = np.array(NOISE_LEVELS, dtype=np.float32)[:, None] / np.float32(100)
     towards = np.where(word == 1, np.float32(1), np.float32(-1))

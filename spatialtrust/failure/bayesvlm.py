@@ -27,9 +27,7 @@ from spatialtrust.failure.checks import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from spatialtrust.failure.checks import Scores
-
-    Matrix = NDArray[np.float64]
+    from spatialtrust.arrays import Float64
 
 
 class Curvature(NamedTuple):
@@ -39,9 +37,9 @@ class Curvature(NamedTuple):
     output: B (d, d), ``sum H / sqrt(n)`` with H the Gauss-Newton matrix of one row.
     """
 
-    projection: Matrix
-    activation: Matrix
-    output: Matrix
+    projection: Float64
+    activation: Float64
+    output: Float64
 
 
 @dataclass
@@ -152,7 +150,7 @@ class BayesVLM(FailurePredictor):
 
     def similarity(
         self, image_activations: ArrayLike, text_activations: ArrayLike
-    ) -> tuple[Matrix, Matrix]:
+    ) -> tuple[Float64, Float64]:
         """Mean and variance of every logit, each (N, K)."""
         scale = float(self._fitted()["logit_scale"])
         mu, spread = self._embed("image", image_activations)
@@ -162,12 +160,12 @@ class BayesVLM(FailurePredictor):
         variance = (mu**2 + spread) @ text_spread.T + spread @ (nu**2).T
         return mean, scale**2 * variance / expected
 
-    def probabilities(self, image_activations: ArrayLike, text_activations: ArrayLike) -> Matrix:
+    def probabilities(self, image_activations: ArrayLike, text_activations: ArrayLike) -> Float64:
         """Class probabilities (N, K) with the projections' uncertainty averaged out."""
         mean, variance = self.similarity(image_activations, text_activations)
         return softmax(mean / np.sqrt(1 + np.pi / 8 * variance))
 
-    def score(self, image_activations: ArrayLike, text_activations: ArrayLike) -> Scores:
+    def score(self, image_activations: ArrayLike, text_activations: ArrayLike) -> Float64:
         """The largest probability, (N,)."""
         images = as_floats(image_activations, "image_activations")
         texts = as_floats(text_activations, "text_activations")
@@ -178,7 +176,7 @@ class BayesVLM(FailurePredictor):
             out[part] = self.probabilities(images[part], texts).max(axis=1)
         return out
 
-    def _embed(self, side: str, activations: ArrayLike) -> tuple[Matrix, Matrix]:
+    def _embed(self, side: str, activations: ArrayLike) -> tuple[Float64, Float64]:
         """Mean embedding and its diagonal variance, each (N, d)."""
         self._fitted()
         phi = as_floats(activations, f"{side}_activations").astype(np.float64)
@@ -189,7 +187,7 @@ class BayesVLM(FailurePredictor):
         return phi @ self.tensors_[f"{side}_projection"].T, variance
 
 
-def infonce_curvature(embeddings: ArrayLike, targets: ArrayLike, logit_scale: float) -> Matrix:
+def infonce_curvature(embeddings: ArrayLike, targets: ArrayLike, logit_scale: float) -> Float64:
     """Sum over rows of InfoNCE's Gauss-Newton matrix with respect to the embedding, (d, d).
 
     ``sum_n s^2 J_n Y^T (diag p_n - p_n p_n^T) Y J_n`` with ``J_n = I/|x_n| - x_n x_n^T/|x_n|^3``,
@@ -256,7 +254,7 @@ def _adam(slope: Any, start: float, *, rate: float, steps: int) -> float:
     return value
 
 
-def _projection(projection: ArrayLike, name: str, width: int) -> Matrix:
+def _projection(projection: ArrayLike, name: str, width: int) -> Float64:
     weight = as_floats(projection, f"{name}_projection").astype(np.float64)
     expect_dimension(weight, f"{name}_projection", width)
     return weight

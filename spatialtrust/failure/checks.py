@@ -6,7 +6,7 @@ to do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    Floats = NDArray[np.floating[Any]]
-    Scores = NDArray[np.float64]
-    Labels = NDArray[np.int64]
+    from spatialtrust.arrays import Float64, Floats, Int64
+
 
 BLOCK_BYTES = 1 << 25
 """Working memory of one block of rows: small enough for the cache, large enough for BLAS."""
@@ -67,7 +66,7 @@ def as_logits(logits: ArrayLike) -> Floats:
     return array
 
 
-def as_labels(labels: ArrayLike, rows: int, classes: int) -> Labels:
+def as_labels(labels: ArrayLike, rows: int, classes: int) -> Int64:
     """Class indices (N,) in [0, K)."""
     array = np.asarray(labels)
     if array.dtype.kind not in "iub" or array.ndim != 1:
@@ -137,7 +136,7 @@ def expect_choice(value: str, name: str, valid: tuple[str, ...]) -> None:
         raise InputError(f'{name} is "{value}"; valid: {", ".join(valid)}')
 
 
-def softmax(logits: Floats, temperature: float = 1.0) -> Scores:
+def softmax(logits: Floats, temperature: float = 1.0) -> Float64:
     """Softmax by row in float64, safe for any finite logits."""
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(axis=1, keepdims=True)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from spatialtrust.failure.checks import Floats, Scores
+    from spatialtrust.arrays import Float64, Floats
 
 
-def mcm(logits: ArrayLike, *, temperature: float = 1.0) -> Scores:
+def mcm(logits: ArrayLike, *, temperature: float = 1.0) -> Float64:
     """Probability of the predicted class, ``max_k softmax(z / T)_k``.
 
     Also known as maximum concept matching and maximum softmax probability.
@@ -38,7 +38,7 @@ def mcm(logits: ArrayLike, *, temperature: float = 1.0) -> Scores:
     return _by_block(logits, temperature, lambda z: 1.0 / _exp_above_top(z).sum(axis=1))
 
 
-def max_logit(logits: ArrayLike) -> Scores:
+def max_logit(logits: ArrayLike) -> Float64:
     """The largest logit, ``max_k z_k``; unbounded.
 
     Source: Hendrycks et al. 2022, arXiv 1911.11132.
@@ -49,7 +49,7 @@ def max_logit(logits: ArrayLike) -> Scores:
     return np.asarray(as_logits(logits).max(axis=1), dtype=np.float64)
 
 
-def max_cosine(logits: ArrayLike, logit_scale: float) -> Scores:
+def max_cosine(logits: ArrayLike, logit_scale: float) -> Float64:
     """The largest cosine similarity, ``max_k z_k / s``; ranks as `max_logit` does.
 
     Returns: (N,) in [-1, 1].
@@ -61,7 +61,7 @@ def max_cosine(logits: ArrayLike, logit_scale: float) -> Scores:
     return max_logit(logits) / logit_scale
 
 
-def energy(logits: ArrayLike, *, temperature: float = 1.0) -> Scores:
+def energy(logits: ArrayLike, *, temperature: float = 1.0) -> Float64:
     """Negative free energy, ``T log sum_k exp(z_k / T)``; unbounded.
 
     Source: Liu et al. 2020, arXiv 2010.03759, eq. 4 (its negative, so that higher = safer).
@@ -76,7 +76,7 @@ def energy(logits: ArrayLike, *, temperature: float = 1.0) -> Scores:
 
 def entropy(
     logits: ArrayLike, *, temperature: float = 1.0, variant: Literal["paper", "vilu"] = "paper"
-) -> Scores:
+) -> Float64:
     """Negative Shannon entropy of the softmax, ``sum_k p_k log p_k``.
 
     Parameters
@@ -91,13 +91,13 @@ def entropy(
     """
     expect_choice(variant, "variant", ("paper", "vilu"))
 
-    def shannon(z: Scores) -> Scores:
+    def shannon(z: Float64) -> Float64:
         from scipy.special import xlogy
 
         p = softmax(z)
         return np.asarray(xlogy(p, p).sum(axis=1))
 
-    def vilu(z: Scores) -> Scores:
+    def vilu(z: Float64) -> Float64:
         p = softmax(z)
         return np.asarray((p * np.log(p + 1e-6)).sum(axis=1) / np.log(z.shape[1] + 1e-6))
 
@@ -106,7 +106,7 @@ def entropy(
 
 def doctor(
     logits: ArrayLike, *, temperature: float = 1.0, variant: Literal["alpha", "beta"] = "alpha"
-) -> Scores:
+) -> Float64:
     """DOCTOR's negated odds of a wrong decision.
 
     ``alpha``: ``-(1 - g) / g`` with ``g = sum_k p_k^2``, from the whole softmax.
@@ -125,7 +125,7 @@ def doctor(
     """
     expect_choice(variant, "variant", ("alpha", "beta"))
 
-    def odds(z: Scores) -> Scores:
+    def odds(z: Float64) -> Float64:
         above = _exp_above_top(z)
         np.put_along_axis(above, z.argmax(axis=1)[:, None], 0.0, axis=1)
         others = above.sum(axis=1)
@@ -138,12 +138,14 @@ def doctor(
     return _by_block(logits, temperature, odds)
 
 
-def _exp_above_top(z: Scores) -> Scores:
+def _exp_above_top(z: Float64) -> Float64:
     """``exp(z - max z)``: the largest is exactly one."""
     return np.asarray(np.exp(z - z.max(axis=1, keepdims=True)))
 
 
-def _by_block(logits: ArrayLike, temperature: float, score: Callable[[Scores], Scores]) -> Scores:
+def _by_block(
+    logits: ArrayLike, temperature: float, score: Callable[[Float64], Float64]
+) -> Float64:
     expect_positive(temperature, "temperature")
     array: Floats = as_logits(logits)
     out = np.empty(len(array))

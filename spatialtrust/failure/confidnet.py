@@ -34,7 +34,8 @@ from spatialtrust.failure.training import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from spatialtrust.failure.checks import Scores
+    from spatialtrust.arrays import Float64
+
 
 SCORE_ROWS = 4096
 
@@ -112,7 +113,7 @@ class ConfidNet(FailurePredictor):
         history = train(head, len(x), plan, loss, loss)
         return self._store(weights_of(head), labelled_rows=len(x), dimension=x.shape[1], **history)
 
-    def score(self, features: ArrayLike) -> Scores:
+    def score(self, features: ArrayLike) -> Float64:
         """Predicted probability of the true class, (N,) in [0, 1]."""
         dimension = int(self._fitted()["dimension"])
         x = as_floats(features, "features")

@@ -22,7 +22,7 @@ from spatialtrust.failure.checks import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from spatialtrust.failure.checks import Floats, Scores
+    from spatialtrust.arrays import Float64, Floats
 
 
 @dataclass
@@ -87,7 +87,7 @@ class RelU(FailurePredictor):
         self._fitted()
         return self.tensors_["distance"]
 
-    def score(self, logits: ArrayLike) -> Scores:
+    def score(self, logits: ArrayLike) -> Float64:
         """Negated relative uncertainty (N,), at most 0."""
         distance = self.distance
         z = as_logits(logits)

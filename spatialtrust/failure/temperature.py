@@ -15,7 +15,7 @@ from spatialtrust.failure.confidence import mcm
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from spatialtrust.failure.checks import Scores
+    from spatialtrust.arrays import Float64
 
 
 @dataclass
@@ -74,10 +74,10 @@ class TemperatureScaling(FailurePredictor):
         """The fitted temperature."""
         return float(self._fitted()["temperature"])
 
-    def probabilities(self, logits: ArrayLike) -> Scores:
+    def probabilities(self, logits: ArrayLike) -> Float64:
         """Calibrated class probabilities (N, K)."""
         return softmax(as_logits(logits), self.temperature)
 
-    def score(self, logits: ArrayLike) -> Scores:
+    def score(self, logits: ArrayLike) -> Float64:
         """Calibrated probability of the predicted class, (N,)."""
         return mcm(logits, temperature=self.temperature)

@@ -25,7 +25,7 @@ from spatialtrust.failure.confidence import mcm
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from spatialtrust.failure.checks import Floats, Labels, Scores
+    from spatialtrust.arrays import Float64, Floats, Int64
 
 
 @dataclass
@@ -111,7 +111,7 @@ class TrustVLM(FailurePredictor):
 
     def score(
         self, logits: ArrayLike, features: ArrayLike, *, fitted_rows: ArrayLike | None = None
-    ) -> Scores:
+    ) -> Float64:
         """Confidence kappa (N,), higher = safer.
 
         Parameters
@@ -134,7 +134,7 @@ class TrustVLM(FailurePredictor):
 
     def predict(
         self, logits: ArrayLike, features: ArrayLike, *, fitted_rows: ArrayLike | None = None
-    ) -> Labels:
+    ) -> Int64:
         """The class each score speaks of, (N,): the zero-shot one for "plain", q's for "star"."""
         z, similarity = self._similarity(logits, features, fitted_rows)
         fused = z if self.variant == "plain" else self._fuse(z, similarity)
@@ -150,12 +150,12 @@ class TrustVLM(FailurePredictor):
     def _units(self) -> bool:
         return self.prototype == "mean-of-units"
 
-    def _fuse(self, z: Floats, similarity: Scores) -> Scores:
+    def _fuse(self, z: Floats, similarity: Float64) -> Float64:
         return softmax(z) + self.weight * softmax(similarity, self.image_temperature)
 
     def _similarity(
         self, logits: ArrayLike, features: ArrayLike, fitted_rows: ArrayLike | None
-    ) -> tuple[Floats, Scores]:
+    ) -> tuple[Floats, Float64]:
         """Logits, and cosines (N, K) to the prototypes."""
         prototypes = self.prototypes
         z = as_logits(logits)
@@ -180,7 +180,7 @@ class TrustVLM(FailurePredictor):
                 )
         return z, similarity
 
-    def _left_out(self, own: Floats, units: Floats, label: Labels) -> NDArray[np.float64]:
+    def _left_out(self, own: Floats, units: Floats, label: Int64) -> NDArray[np.float64]:
         """Cosines between shots and their class's prototype without them."""
         if self.fine_tune_steps:
             raise InputError(
@@ -192,7 +192,7 @@ class TrustVLM(FailurePredictor):
         rest = unit_rows(self.tensors_["sums"][label] - own, "prototypes")
         return np.asarray(np.einsum("ij,ij->i", units, rest))
 
-    def _choose(self, labels: Labels, classes: int) -> Labels:
+    def _choose(self, labels: Int64, classes: int) -> Int64:
         chosen: list[NDArray[np.int64]] = []
         order = np.argsort(labels, kind="stable")
         starts = np.searchsorted(labels[order], np.arange(classes + 1))
@@ -208,7 +208,7 @@ class TrustVLM(FailurePredictor):
             chosen.append(np.sort(rng.choice(members, size=wanted, replace=False)))
         return np.concatenate(chosen)
 
-    def _fine_tune(self, prototypes: Floats, shots: Floats, labels: Labels) -> NDArray[Any]:
+    def _fine_tune(self, prototypes: Floats, shots: Floats, labels: Int64) -> NDArray[Any]:
         """Adam (rate 1e-3, full batch) on the cross-entropy of the shots, at image_temperature."""
         import torch
 

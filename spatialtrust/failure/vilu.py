@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from spatialtrust.failure.checks import Floats, Scores
+    from spatialtrust.arrays import Float64, Floats
 
     Outcome = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     """Of some rows: confidence logit, whether the prediction is right, probability of the truth."""
@@ -167,11 +167,11 @@ class ViLU(FailurePredictor):
         history = self._train(head, len(v), forward, correct)
         return self._keep(head, history, setting="pairs", labelled_rows=0)
 
-    def score(self, images: ArrayLike, texts: ArrayLike) -> Scores:
+    def score(self, images: ArrayLike, texts: ArrayLike) -> Float64:
         """Confidence logits (N,) of the predictions among any set of texts (K, d)."""
         return self._score(*self._fitted_embeddings(images, texts), rows=SCORE_ROWS)
 
-    def score_captions(self, images: ArrayLike, captions: ArrayLike) -> Scores:
+    def score_captions(self, images: ArrayLike, captions: ArrayLike) -> Float64:
         """Confidence logits (N,) where each batch of ``batch_size`` captions is the candidate set.
 
         They depend on the batch, as the setting does.
@@ -184,7 +184,7 @@ class ViLU(FailurePredictor):
         parts = [self._score(v[part], t[part], rows=self.batch_size) for part in batches]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def probability(self, images: ArrayLike, texts: ArrayLike) -> Scores:
+    def probability(self, images: ArrayLike, texts: ArrayLike) -> Float64:
         """Sigmoid of `score`, in [0, 1]: P(right) under the weighting used, not calibrated."""
         return np.asarray(1 / (1 + np.exp(-self.score(images, texts))))
 
@@ -228,7 +228,7 @@ class ViLU(FailurePredictor):
         )
         return train(head, rows, plan, loss, validation_loss)
 
-    def _score(self, images: Floats, texts: Floats, *, rows: int) -> Scores:
+    def _score(self, images: Floats, texts: Floats, *, rows: int) -> Float64:
         head = self._new_head(images.shape[1], self.facts_["logit_scale"], images.dtype)
         give_weights(head, self.tensors_)
         image_rows, text_rows = on_device(head, images, texts)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float64
     from spatialtrust.evidence.columns import Features
 
-    Column = NDArray[np.float64]
 
 SUREST: Final = 0.999
 """A VLM is never taken to be surer than this: its own figures know no doubt."""
@@ -29,7 +29,7 @@ LEAST_ROWS: Final = 30
 """Labelled rows below which a part of the model is not fitted."""
 
 
-def vote(features: Features) -> Column:
+def vote(features: Features) -> Float64:
     """The VLM's log-odds of yes, (N,): from ``p_yes``, else +1 or -1 by its answer; NaN without.
 
     >>> from spatialtrust.evidence.columns import FULL, Features
@@ -59,7 +59,7 @@ class AnswerWeights:
     alone: Platt
 
     @classmethod
-    def fit(cls, boxes: Column, votes: Column, label: NDArray[Any]) -> Self | None:
+    def fit(cls, boxes: Float64, votes: Float64, label: NDArray[Any]) -> Self | None:
         """Fit on (N,) log-odds of both, NaN where unknown; None with too few votes to go by.
 
         The vote of a claim with boxes is taken to be as good as that of one without.
@@ -73,7 +73,7 @@ class AnswerWeights:
         heard = np.isfinite(votes)
         return cls(scale, weight, constant, Platt.fit(votes[heard], label[heard]))
 
-    def apply(self, boxes: Column, votes: Column, p_boxes: Column) -> Column:
+    def apply(self, boxes: Float64, votes: Float64, p_boxes: Float64) -> Float64:
         """(N,) probabilities; ``p_boxes`` where there is no vote, NaN where there is neither."""
         together = sigmoid(self.boxes * boxes + self.weight * votes + self.constant)
         heard = np.where(np.isfinite(boxes), together, self.alone.transform(votes))

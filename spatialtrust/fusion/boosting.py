@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
-    Matrix = NDArray[np.float32]
+    from spatialtrust.arrays import Float32
+
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "objective": "binary:logistic",
@@ -59,10 +60,10 @@ class Boosted:
     @classmethod
     def fit(
         cls,
-        columns: Matrix,
-        margin: Matrix,
+        columns: Float32,
+        margin: Float32,
         label: NDArray[Any],
-        stopping: tuple[Matrix, Matrix, NDArray[Any]],
+        stopping: tuple[Float32, Float32, NDArray[Any]],
         *,
         features: Sequence[str],
         rising: Sequence[str],
@@ -103,7 +104,7 @@ class Boosted:
         kept = booster[: booster.best_iteration + 1]
         return cls(tuple(names[1:]), json.loads(bytes(kept.save_raw("json"))))
 
-    def logit(self, columns: Matrix, margin: Matrix) -> Matrix:
+    def logit(self, columns: Float32, margin: Float32) -> Float32:
         """(N,) log-odds from (features, N) and the regression's log-odds; thread-safe."""
         matrix = _matrix(columns, margin)
         found = self._booster.inplace_predict(
@@ -111,7 +112,7 @@ class Boosted:
         )
         return np.asarray(found, dtype=np.float32)
 
-    def contributions(self, columns: Matrix, margin: Matrix) -> Matrix:
+    def contributions(self, columns: Float32, margin: Float32) -> Float32:
         """(1 + features, N): what each column adds to the trees' log-odds (tree SHAP).
 
         What the trees add on average goes to the first, ``MARGIN``.
@@ -164,6 +165,6 @@ class Boosted:
         return cls(tuple(values["features"]), values["xgboost"])
 
 
-def _matrix(columns: Matrix, margin: Matrix) -> Matrix:
+def _matrix(columns: Float32, margin: Float32) -> Float32:
     """(N, 1 + features), without a copy beyond this one: xgboost reads either memory order."""
     return np.concatenate([margin[None], columns]).T

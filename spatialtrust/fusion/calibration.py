@@ -21,9 +21,9 @@ from spatialtrust.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    FloatArray = NDArray[np.float64]
+    from spatialtrust.arrays import Float64
 
 
 class Calibrator(Protocol):
@@ -36,7 +36,7 @@ class Calibrator(Protocol):
         """Fit on (N,) logits and 0/1 labels."""
         ...
 
-    def transform(self, logit: ArrayLike) -> FloatArray:
+    def transform(self, logit: ArrayLike) -> Float64:
         """(N,) probabilities; NaN where the logit is."""
         ...
 
@@ -75,7 +75,7 @@ class Platt:
         slope, intercept = least_log_loss(features, smoothed(labels), bounds)
         return cls(slope, intercept)
 
-    def transform(self, logit: ArrayLike) -> FloatArray:
+    def transform(self, logit: ArrayLike) -> Float64:
         """(N,) probabilities; NaN where the logit is."""
         return sigmoid(self.slope * np.asarray(logit, dtype=np.float64) + self.intercept)
 
@@ -107,7 +107,7 @@ class Temperature:
         (inverse,) = least_log_loss(scores[:, None], labels, [(1e-6, None)])
         return cls(1 / inverse)
 
-    def transform(self, logit: ArrayLike) -> FloatArray:
+    def transform(self, logit: ArrayLike) -> Float64:
         """(N,) probabilities; NaN where the logit is."""
         return sigmoid(np.asarray(logit, dtype=np.float64) / self.temperature)
 
@@ -141,7 +141,7 @@ class Beta:
         bounds: list[tuple[float | None, float | None]] = [(0.0, None), (0.0, None), (None, None)]
         return cls(*least_log_loss(_beta_features(scores), labels, bounds))
 
-    def transform(self, logit: ArrayLike) -> FloatArray:
+    def transform(self, logit: ArrayLike) -> Float64:
         """(N,) probabilities; NaN where the logit is."""
         features = _beta_features(np.asarray(logit, dtype=np.float64))
         return sigmoid(features @ np.array([self.a, self.b, self.intercept]))
@@ -177,7 +177,7 @@ class Isotonic:
         fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, labels)
         return cls(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
 
-    def transform(self, logit: ArrayLike) -> FloatArray:
+    def transform(self, logit: ArrayLike) -> Float64:
         """(N,) probabilities; NaN where the logit is."""
         return np.interp(np.asarray(logit, dtype=np.float64), self.knots, self.values)
 
@@ -212,7 +212,7 @@ def from_dict(values: Mapping[str, Any]) -> Platt | Temperature | Beta | Isotoni
         raise InputError(f'calibrator "{kind}" has other fields: {error}') from error
 
 
-def _checked(logit: ArrayLike, label: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _checked(logit: ArrayLike, label: ArrayLike) -> tuple[Float64, Float64]:
     scores = np.asarray(logit, dtype=np.float64)
     labels = np.asarray(label, dtype=np.float64)
     if scores.ndim != 1 or scores.shape != labels.shape:
@@ -224,7 +224,7 @@ def _checked(logit: ArrayLike, label: ArrayLike) -> tuple[FloatArray, FloatArray
     return scores, labels
 
 
-def smoothed(label: FloatArray) -> FloatArray:
+def smoothed(label: Float64) -> Float64:
     """Platt's targets, which keep a few rows that are easily told apart from looking certain.
 
     >>> smoothed(np.array([1.0, 1.0, 0.0])).round(2).tolist()
@@ -232,21 +232,19 @@ def smoothed(label: FloatArray) -> FloatArray:
     """
     positives = label.sum()
     negatives = len(label) - positives
-    target: FloatArray = np.where(
-        label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2)
-    )
+    target: Float64 = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     return target
 
 
 def least_log_loss(
-    features: FloatArray,
-    target: FloatArray,
+    features: Float64,
+    target: Float64,
     bounds: Sequence[tuple[float | None, float | None]],
 ) -> list[float]:
     """Weights of a logistic regression by L-BFGS-B, from all ones."""
     from scipy.optimize import minimize
 
-    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
+    def loss(weights: Float64) -> tuple[float, Float64]:
         logit = features @ weights
         value = _softplus(logit) - target * logit
         gradient = features.T @ (sigmoid(logit) - target) / len(target)
@@ -258,17 +256,17 @@ def least_log_loss(
     return [float(weight) for weight in found.x]
 
 
-def _beta_features(logit: FloatArray) -> FloatArray:
+def _beta_features(logit: Float64) -> Float64:
     """``ln p``, ``-ln(1 - p)`` and 1, from the logit of p without cancellation."""
     return np.stack([-_softplus(-logit), _softplus(logit), np.ones_like(logit)], axis=-1)
 
 
-def _softplus(logit: FloatArray) -> FloatArray:
+def _softplus(logit: Float64) -> Float64:
     """``ln(1 + e^z)``, stable for large |z|."""
     return np.asarray(np.maximum(logit, 0) + np.log1p(np.exp(-np.abs(logit))))
 
 
-def sigmoid(logit: FloatArray) -> FloatArray:
+def sigmoid(logit: Float64) -> Float64:
     """``1 / (1 + e^-z)``, stable for large |z|."""
     from scipy.special import expit
 

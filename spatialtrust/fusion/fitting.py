@@ -21,10 +21,9 @@ from spatialtrust.fusion.multilevel_fit import fit_multilevel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float32, Int64
     from spatialtrust.fusion.multilevel import MultilevelLogistic
 
-    Rows = NDArray[np.int64]
-    Column = NDArray[np.float32]
 
 REFIT_ROWS: Final = 1000
 """Labelled rows from which trees are fitted anew; below, only weights and calibrator are."""
@@ -53,10 +52,10 @@ _IDENTITY: Final = Platt(1.0, 0.0)
 class Parts(NamedTuple):
     """Rows of each part; ``booster`` and ``stopping`` are empty where the base's trees are kept."""
 
-    booster: Rows
-    stopping: Rows
-    calibrator: Rows
-    certification: Rows
+    booster: Int64
+    stopping: Int64
+    calibrator: Int64
+    certification: Int64
 
 
 class Shares(NamedTuple):
@@ -93,9 +92,9 @@ class _Data(NamedTuple):
     label: NDArray[np.int8]
     groups: NDArray[Any]
     asserted: NDArray[np.int8]
-    margin: Column
+    margin: Float32
 
-    def take(self, rows: Rows) -> _Data:
+    def take(self, rows: Int64) -> _Data:
         return _Data(
             self.features.select(rows),
             self.label[rows],
@@ -226,7 +225,7 @@ def _regressions(data: _Data, parts: Parts, seed: int) -> tuple[MultilevelLogist
     return fitted.model, data._replace(margin=margin), opposites
 
 
-def _some_images(rows: Rows, groups: NDArray[Any], seed: int) -> Rows:
+def _some_images(rows: Int64, groups: NDArray[Any], seed: int) -> Int64:
     """The rows of images drawn at random, up to ``MOST_REGRESSED`` of them; all if they fit."""
     if len(rows) <= MOST_REGRESSED:
         return rows

@@ -21,13 +21,12 @@ from spatialtrust.tables import Fused
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float32
     from spatialtrust.evidence.columns import Features
     from spatialtrust.fusion.answer_weights import AnswerWeights
     from spatialtrust.fusion.boosting import Boosted
     from spatialtrust.fusion.calibration import Platt
     from spatialtrust.fusion.multilevel import MultilevelLogistic
-
-    Column = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Layers:
         """Those that say most: with a VLM's columns where there are such."""
         return self.answer_trees or self.box_trees
 
-    def fuse(self, features: Features, margin: Column) -> Fused:
+    def fuse(self, features: Features, margin: Float32) -> Fused:
         """``p_true`` and ``p_boxes`` of claims (N,) from the regressions' :meth:`margin`."""
         boxes = self.box_logit(features, margin)
         p_boxes = self.box_calibrator.transform(boxes)
@@ -76,18 +75,18 @@ class Layers:
             reasons = reasons | (features.answer >= 0) * np.uint32(bit("answer_not_used"))
         return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), reasons)
 
-    def margin(self, features: Features) -> Column:
+    def margin(self, features: Features) -> Float32:
         """(N,) log-odds by the relation's own regression; NaN for one that was not fitted.
 
         Where the relation is not in the vocabulary it is a number of no meaning.
         """
         return self.regressions.margin(features)
 
-    def box_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
+    def box_logit(self, features: Features, margin: Float32) -> NDArray[np.float64]:
         """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
         return _logit(self.box_trees, features, margin)
 
-    def answer_logit(self, features: Features, margin: Column) -> NDArray[np.float64]:
+    def answer_logit(self, features: Features, margin: Float32) -> NDArray[np.float64]:
         """The same from the trees that read a VLM's columns.
 
         Raises
@@ -99,6 +98,6 @@ class Layers:
         return _logit(self.answer_trees, features, margin)
 
 
-def _logit(trees: Boosted, features: Features, margin: Column) -> NDArray[np.float64]:
+def _logit(trees: Boosted, features: Features, margin: Float32) -> NDArray[np.float64]:
     logit = trees.logit(features.block(trees.features), margin)
     return np.where(features.seen & np.isfinite(margin), logit, np.nan).astype(np.float64)

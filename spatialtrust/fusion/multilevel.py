@@ -25,12 +25,9 @@ from spatialtrust.relations import NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from numpy.typing import NDArray
-
+    from spatialtrust.arrays import Float32, Integers
     from spatialtrust.evidence.columns import Features
 
-    Matrix = NDArray[np.float32]
-    Places = NDArray[np.integer[Any]]
 
 _LIMIT: Final = np.float32(3)
 _DIGITS: Final = 5
@@ -70,14 +67,14 @@ class Expansion:
     features: tuple[str, ...]
     things: tuple[str, ...]
     basis: Basis
-    centre: Matrix
-    scale: Matrix
-    bend: Matrix
-    bent_scale: Matrix
-    thing_centre: Matrix
-    thing_scale: Matrix
+    centre: Float32
+    scale: Float32
+    bend: Float32
+    bent_scale: Float32
+    thing_centre: Float32
+    thing_scale: Float32
 
-    def apply(self, geometry: Matrix, things: Matrix) -> Matrix:
+    def apply(self, geometry: Float32, things: Float32) -> Float32:
         """(z + a, N) from (features, N) and (attributes, N)."""
         size = len(self.features)
         both = np.empty((len(self), geometry.shape[1]), dtype=np.float32)
@@ -114,15 +111,15 @@ class MultilevelLogistic:
 
     relations: tuple[str, ...]
     expansion: Expansion
-    linear: Matrix
-    constant: Matrix
-    mixing: Matrix
+    linear: Float32
+    constant: Float32
+    mixing: Float32
 
-    def margin(self, features: Features) -> Matrix:
+    def margin(self, features: Features) -> Float32:
         """(N,) :meth:`logit` of claims; where the relation is unknown, of no meaning."""
         return self.logit(*self._columns(features))
 
-    def logit(self, geometry: Matrix, things: Matrix, relation: Places) -> Matrix:
+    def logit(self, geometry: Float32, things: Float32, relation: Integers) -> Float32:
         """(N,) log-odds that the claim is true; NaN for a relation that was not fitted.
 
         Parameters
@@ -137,7 +134,7 @@ class MultilevelLogistic:
             result[rows] += terms.sum(axis=0)
         return result
 
-    def contributions(self, features: Features) -> Matrix:
+    def contributions(self, features: Features) -> Float32:
         """(columns, N): what each column of geometry adds to :meth:`margin`, beside the constant.
 
         Rows are in the order of ``expansion.features``.
@@ -154,7 +151,7 @@ class MultilevelLogistic:
             result[:, rows] = added
         return result
 
-    def _terms(self, both: Matrix, relation: Places) -> Iterator[tuple[Places, Matrix]]:
+    def _terms(self, both: Float32, relation: Integers) -> Iterator[tuple[Integers, Float32]]:
         """Rows of one kind at a time, and their terms z_j (w + A a + Q z)_j, (z, rows)."""
         kind = KIND_OF[relation]
         order = np.argsort(kind, kind="stable")
@@ -169,7 +166,7 @@ class MultilevelLogistic:
             terms *= here[: self.expansion.terms]
             yield rows, terms
 
-    def _columns(self, features: Features) -> tuple[Matrix, Matrix, Places]:
+    def _columns(self, features: Features) -> tuple[Float32, Float32, Integers]:
         known = np.maximum(features.relation, 0)
         names = self.expansion
         return features.block(names.features), features.block(names.things), known
@@ -213,20 +210,20 @@ _SCALES: Final = ("centre", "scale", "bend", "bent_scale", "thing_centre", "thin
 _WEIGHTS: Final = ("linear", "constant", "mixing")
 
 
-def _standardise(columns: Matrix, centre: Matrix, scale: Matrix, out: Matrix) -> None:
+def _standardise(columns: Float32, centre: Float32, scale: Float32, out: Float32) -> None:
     np.subtract(columns, centre[:, None], out=out)
     out *= scale[:, None]
     np.clip(out, -_LIMIT, _LIMIT, out=out)
 
 
-def _placed(rows: Matrix, places: list[int], count: int) -> Matrix:
+def _placed(rows: Float32, places: list[int], count: int) -> Float32:
     """The rows in their places among so many, NaN elsewhere."""
     result = np.full((count, *rows.shape[1:]), np.nan, dtype=np.float32)
     result[places] = rows
     return result
 
 
-def _listed(array: Matrix) -> Any:
+def _listed(array: Float32) -> Any:
     """Nested lists of floats with few digits, so that the file stays small and diffs stay short."""
     if array.ndim > 1:
         return [_listed(row) for row in array]

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Matrix = NDArray[np.float32]
-    Double = NDArray[np.float64]
-    Places = NDArray[np.integer[Any]]
+    from spatialtrust.arrays import Float32, Float64, Integers
+
 
 _NEWTON_STEPS: Final = 6
 _FOLDS: Final = 10
@@ -63,13 +62,13 @@ class Fitted(NamedTuple):
     """
 
     model: MultilevelLogistic
-    left_out: Matrix
+    left_out: Float32
 
 
 def fit_multilevel(
-    geometry: Matrix,
-    things: Matrix,
-    relation: Places,
+    geometry: Float32,
+    things: Float32,
+    relation: Integers,
     label: NDArray[Any],
     groups: NDArray[Any],
     *,
@@ -105,11 +104,11 @@ def fit_multilevel(
 class _Sharing:
     """Prior covariance of the weights of two rows: by kind, and with the relation's own part."""
 
-    kind: Matrix
-    relation: Matrix
+    kind: Float32
+    relation: Float32
 
     @classmethod
-    def of(cls, relation: Places, prior: Prior) -> _Sharing:
+    def of(cls, relation: Integers, prior: Prior) -> _Sharing:
         kind = kind_sharing(prior)[np.ix_(KIND_OF[relation], KIND_OF[relation])]
         strength = _STRENGTH[KIND_OF[relation]]
         own = (relation[:, None] == relation[None]) * np.outer(strength, strength)
@@ -119,7 +118,7 @@ class _Sharing:
 _STRENGTH: Final = np.array([KINDS[kind].strength for kind, _ in KINDS_READ], dtype=np.float32)
 
 
-def kind_sharing(prior: Prior) -> Matrix:
+def kind_sharing(prior: Prior) -> Float32:
     """(kinds, kinds): how much of the variance the weights of two kinds have in common."""
     kinds = np.array([kind for kind, _ in KINDS_READ])
     groups = np.array([KINDS[kind].group for kind in kinds])
@@ -130,7 +129,7 @@ def kind_sharing(prior: Prior) -> Matrix:
 
 
 def _expansion(
-    geometry: Matrix, things: Matrix, names: tuple[tuple[str, ...], tuple[str, ...]], basis: Basis
+    geometry: Float32, things: Float32, names: tuple[tuple[str, ...], tuple[str, ...]], basis: Basis
 ) -> Expansion:
     features, attributes = names
     rows = geometry[[features.index(name) for name in basis.bent]]
@@ -149,17 +148,17 @@ def _expansion(
     )
 
 
-def _centre(columns: Matrix) -> Matrix:
+def _centre(columns: Float32) -> Float32:
     return np.nan_to_num(np.nanmedian(columns, axis=1)).astype(np.float32)
 
 
-def _spread(columns: Matrix) -> Matrix:
+def _spread(columns: Float32) -> Float32:
     """Standard deviation of each row; 1 where it is 0 or nothing is known."""
     spread = np.nan_to_num(np.nanstd(columns.astype(np.float64), axis=1))
     return np.where(spread > 0, spread, 1.0).astype(np.float32)
 
 
-def _kernel(both: Matrix, terms: int, sharing: _Sharing, prior: Prior) -> Double:
+def _kernel(both: Float32, terms: int, sharing: _Sharing, prior: Prior) -> Float64:
     """Prior covariance of the log-odds; in double, so that the same rows give the same digits."""
     z, a = both[:terms].astype(np.float64), both[terms:].astype(np.float64)
     inner = z.T @ z
@@ -178,12 +177,12 @@ def _kernel(both: Matrix, terms: int, sharing: _Sharing, prior: Prior) -> Double
 class _Solution(NamedTuple):
     """Dual weights, the last working response, and the lower Cholesky factor of its covariance."""
 
-    dual: Double
-    response: Double
-    factor: Double
+    dual: Float64
+    response: Float64
+    factor: Float64
 
 
-def _newton(kernel: Double, label: NDArray[Any], noise: float) -> _Solution:
+def _newton(kernel: Float64, label: NDArray[Any], noise: float) -> _Solution:
     from scipy.linalg import cho_factor, cho_solve
 
     truth = np.asarray(label, dtype=np.float64)
@@ -201,7 +200,7 @@ def _newton(kernel: Double, label: NDArray[Any], noise: float) -> _Solution:
     return _Solution(dual, response, factor)
 
 
-def _left_out(solution: _Solution, groups: NDArray[Any], seed: int) -> Matrix:
+def _left_out(solution: _Solution, groups: NDArray[Any], seed: int) -> Float32:
     """Log-odds of each row from the rows of the other folds, without solving again."""
     from scipy.linalg import lapack
 
@@ -218,8 +217,8 @@ def _left_out(solution: _Solution, groups: NDArray[Any], seed: int) -> Matrix:
 
 
 def _weights(
-    both: Matrix, terms: int, relation: Places, dual: Double, prior: Prior
-) -> tuple[Matrix, Matrix, Matrix]:
+    both: Float32, terms: int, relation: Integers, dual: Float64, prior: Prior
+) -> tuple[Float32, Float32, Float32]:
     """Weights of each relation and kind from the dual."""
     everything = both.astype(np.float64)
     z = everything[:terms]

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float64, Pixels
     from spatialtrust.graph import SceneGraph
 
-    Pixels = NDArray[np.uint8]
-    Points = NDArray[np.float64]
 
 MAX_ARROWS: Final = 10
 """Edges on one picture; the surest are drawn, and how many are not is said."""
@@ -143,7 +142,9 @@ def draw(pixels: Pixels, graph: SceneGraph) -> Pixels:
     return np.concatenate([_written(canvas), _written(panel)])
 
 
-def draw_claim(pixels: Pixels, boxes: tuple[Points, Points], claim: tuple[str, str, str]) -> Pixels:
+def draw_claim(
+    pixels: Pixels, boxes: tuple[Float64, Float64], claim: tuple[str, str, str]
+) -> Pixels:
     """A picture of one claim to be judged: its two objects, and the claim below; no verdict.
 
     Parameters
@@ -154,7 +155,7 @@ def draw_claim(pixels: Pixels, boxes: tuple[Points, Points], claim: tuple[str, s
     """
     image, scale = _enlarged(pixels)
     canvas = _canvas(image)
-    placed: dict[str | None, Points] = {
+    placed: dict[str | None, Float64] = {
         name: np.asarray(box, dtype=np.float64) * scale
         for name, box in zip(("subject", "object"), boxes, strict=True)
     }
@@ -190,7 +191,7 @@ def display_names(graph: SceneGraph) -> dict[str, str]:
     }
 
 
-def choose_arrows(graph: SceneGraph, boxes: Mapping[str | None, Points]) -> list[Arrow]:
+def choose_arrows(graph: SceneGraph, boxes: Mapping[str | None, Float64]) -> list[Arrow]:
     """The arrows to draw: relations of one style between the same two objects share one.
 
     The surest first, and of equally sure ones (to two digits) the shortest; at most
@@ -264,7 +265,7 @@ def _enlarged(pixels: Pixels) -> tuple[Pixels, float]:
 
 
 def _draw_boxes(
-    canvas: _Canvas, boxes: Mapping[str | None, Points], colours: Mapping[Any, tuple[int, ...]]
+    canvas: _Canvas, boxes: Mapping[str | None, Float64], colours: Mapping[Any, tuple[int, ...]]
 ) -> None:
     import cv2
 
@@ -277,7 +278,7 @@ def _draw_boxes(
 
 def _draw_tags(
     canvas: _Canvas,
-    boxes: Mapping[str | None, Points],
+    boxes: Mapping[str | None, Float64],
     names: Mapping[str, str],
     colours: Mapping[Any, tuple[int, ...]],
 ) -> None:
@@ -298,7 +299,7 @@ def _draw_tags(
         canvas.texts.append((rect.x1 + canvas.font_size * 0.3, (rect.y1 + rect.y2) / 2, text, ink))
 
 
-def _tag_places(box: Points, wide: float, high: float) -> list[Rect]:
+def _tag_places(box: Float64, wide: float, high: float) -> list[Rect]:
     """Where a tag may stand, the best first: at the corners, then stepping along the edges."""
     x1, y1, x2, y2 = box
     places = [(x1, y1 - high), (x1, y1), (x2 - wide, y1 - high), (x2 - wide, y1)]
@@ -327,7 +328,7 @@ def _free(canvas: _Canvas, places: Sequence[Rect], width: int, height: int) -> R
     return best
 
 
-def _curve(start: Points, end: Points, style: str) -> Points:
+def _curve(start: Float64, end: Float64, style: str) -> Float64:
     """Points (n, 2) from object to object; arrows of different style bow differently.
 
     The ends lie where the curve leaves and enters the middle of the boxes, so that the arrows at
@@ -351,13 +352,13 @@ def _curve(start: Points, end: Points, style: str) -> Points:
     return curve[outside] if outside.sum() > len(curve) // 3 else curve
 
 
-def _inside(curve: Points, box: Points) -> NDArray[np.bool_]:
+def _inside(curve: Float64, box: Float64) -> NDArray[np.bool_]:
     """Which points lie in the middle part of a box."""
     reach = (box[2:] - box[:2]) / 2 * MIDDLE
     return np.asarray((np.abs(curve - _centre(box)) < reach).all(axis=1))
 
 
-def _draw_arrow(canvas: _Canvas, curve: Points, style: str) -> None:
+def _draw_arrow(canvas: _Canvas, curve: Float64, style: str) -> None:
     import cv2
 
     head = canvas.line * 4.5
@@ -377,7 +378,7 @@ def _draw_arrow(canvas: _Canvas, curve: Points, style: str) -> None:
 
 def _draw_head(
     pixels: Pixels,
-    curve: Points,
+    curve: Float64,
     size: float,
     colour: tuple[int, int, int],
     style: str,
@@ -402,12 +403,12 @@ def _draw_head(
     cv2.polylines(pixels, [_fixed(wings)], style == "kept", colour, thick, cv2.LINE_AA, 4)
 
 
-def _fixed(points: Points) -> NDArray[np.int32]:
+def _fixed(points: Float64) -> NDArray[np.int32]:
     """Sixteenths of a pixel, as OpenCV takes them with shift 4."""
     return np.round(points * 16).astype(np.int32)
 
 
-def _pieces(curve: Points, style: str, line: int) -> list[Points]:
+def _pieces(curve: Float64, style: str, line: int) -> list[Float64]:
     """The drawn pieces of a line: whole, long dashes, or short dots."""
     if style == "kept":
         return [curve]
@@ -422,7 +423,7 @@ def _pieces(curve: Points, style: str, line: int) -> list[Points]:
     return pieces
 
 
-def _draw_badge(canvas: _Canvas, curve: Points, number: int, style: str) -> None:
+def _draw_badge(canvas: _Canvas, curve: Float64, number: int, style: str) -> None:
 
     radius = canvas.font_size * 0.72
     height, width = canvas.pixels.shape[:2]
@@ -553,14 +554,14 @@ def _cut(text: str, size: int, room: float) -> str:
     return f"{text}…"
 
 
-def _travelled(curve: Points) -> Points:
+def _travelled(curve: Float64) -> Float64:
     steps = np.linalg.norm(np.diff(curve, axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def _centre(box: Points) -> Points:
+def _centre(box: Float64) -> Float64:
     return np.asarray((box[:2] + box[2:]) / 2)
 
 
-def _area(box: Points) -> float:
+def _area(box: Float64) -> float:
     return float((box[2] - box[0]) * (box[3] - box[1]))

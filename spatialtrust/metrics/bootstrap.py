@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from spatialtrust.metrics.ranking import BoolArray, FloatArray, IntArray
+    from spatialtrust.arrays import Bool, Float64, Int64
+
 
 _CELLS = 2**20  # counts held at once: 8 MiB per matrix stays in cache on most machines
 
@@ -57,9 +58,9 @@ class _Score:
     def __init__(
         self,
         metric: Callable[..., float],
-        confidence: FloatArray,
-        correct: BoolArray,
-        group: IntArray,
+        confidence: Float64,
+        correct: Bool,
+        group: Int64,
     ) -> None:
         order = np.argsort(-confidence)
         self.confidence, self.correct = confidence[order], correct[order]
@@ -71,7 +72,7 @@ class _Score:
         kernel = kernel_of(function)
         self.kernel = kernel and partial(kernel, **options)
 
-    def values(self, counts: IntArray) -> FloatArray:
+    def values(self, counts: Int64) -> Float64:
         """(resamples,) the metric under counts (resamples, groups)."""
         rows = counts[:, self.group]
         if self.kernel is None:
@@ -80,7 +81,7 @@ class _Score:
         wrong = np.where(self.correct, 0, rows).cumsum(axis=1)[:, self.ends]
         return self.kernel(Ranking(self.confidence[self.ends], accepted, wrong))
 
-    def _value(self, times: IntArray) -> float:
+    def _value(self, times: Int64) -> float:
         return self.metric(np.repeat(self.confidence, times), np.repeat(self.correct, times))
 
 
@@ -162,7 +163,7 @@ def bootstrap(
     return _interval(value, resampled[~np.isnan(resampled)], level, size, limits)
 
 
-def _codes(groups: ArrayLike | None, columns: list[tuple[FloatArray, BoolArray]]) -> IntArray:
+def _codes(groups: ArrayLike | None, columns: list[tuple[Float64, Bool]]) -> Int64:
     """Consecutive numbers of the groups, the same whatever the order of rows."""
     labels: NDArray[Any] = columns[0][0] if groups is None else np.asarray(groups)
     lengths = {labels.shape, *(scores.shape for scores, _ in columns)}
@@ -179,7 +180,7 @@ def _codes(groups: ArrayLike | None, columns: list[tuple[FloatArray, BoolArray]]
     return code
 
 
-def _draw(generator: np.random.Generator, size: int, times: int) -> IntArray:
+def _draw(generator: np.random.Generator, size: int, times: int) -> Int64:
     """(times, size) how often each group is drawn in `size` draws with replacement."""
     drawn = generator.integers(0, size, size=(times, size))
     drawn += np.arange(times)[:, None] * size
@@ -189,7 +190,7 @@ def _draw(generator: np.random.Generator, size: int, times: int) -> IntArray:
 
 def _interval(
     value: float,
-    resampled: FloatArray,
+    resampled: Float64,
     level: float,
     groups: int,
     limits: tuple[float, float],

@@ -16,7 +16,8 @@ from spatialtrust.metrics.ranking import before, computed_by, evaluate, rank, ra
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from spatialtrust.metrics.ranking import FloatArray, IntArray, Ranking
+    from spatialtrust.arrays import Float64, Int64
+    from spatialtrust.metrics.ranking import Ranking
 
 
 class Reliability(NamedTuple):
@@ -26,11 +27,11 @@ class Reliability(NamedTuple):
     and ``accuracy``, both NaN in an empty bin.
     """
 
-    lower: FloatArray
-    upper: FloatArray
-    rows: IntArray
-    confidence: FloatArray
-    accuracy: FloatArray
+    lower: Float64
+    upper: Float64
+    rows: Int64
+    confidence: Float64
+    accuracy: Float64
 
 
 def _probabilities(ranking: Ranking) -> Ranking:
@@ -45,27 +46,27 @@ def _probabilities(ranking: Ranking) -> Ranking:
     return ranking
 
 
-def _edges(bins: int) -> FloatArray:
+def _edges(bins: int) -> Float64:
     if bins < 1:
         raise InputError(f"bins is {bins}; give at least 1")
     # k / bins is the double nearest to the edge, so a confidence of 0.3 opens a bin of tenths.
     return np.arange(bins + 1) / bins
 
 
-def _bin_of(levels: FloatArray, bins: int) -> IntArray:
+def _bin_of(levels: Float64, bins: int) -> Int64:
     """Bin of each level: left-closed, 1.0 in the last."""
     found = np.searchsorted(_edges(bins)[1:-1], levels, side="right")
     return found.astype(np.int64)
 
 
-def _sum_by_bin(values: FloatArray, bin_of: IntArray) -> FloatArray:
+def _sum_by_bin(values: Float64, bin_of: Int64) -> Float64:
     """(..., occupied bins) sums of per-level values; levels are sorted, so bins are runs."""
     starts = np.flatnonzero(np.append(True, bin_of[1:] != bin_of[:-1]))
-    sums: FloatArray = np.add.reduceat(values, starts, axis=-1)
+    sums: Float64 = np.add.reduceat(values, starts, axis=-1)
     return sums
 
 
-def _ece(ranking: Ranking, bins: int = 15) -> FloatArray:
+def _ece(ranking: Ranking, bins: int = 15) -> Float64:
     bin_of = _bin_of(ranking.levels, bins)
     rows = ranking.accepted - before(ranking.accepted)
     right = ranking.right - before(ranking.right)
@@ -94,7 +95,7 @@ def ece(confidence: ArrayLike, is_correct: ArrayLike, bins: int = 15) -> float:
     return evaluate(_ece, _probabilities(rank(confidence, is_correct)), bins)
 
 
-def _ece_floor(ranking: Ranking, bins: int) -> FloatArray:
+def _ece_floor(ranking: Ranking, bins: int) -> Float64:
     rows = ranking.accepted - before(ranking.accepted)
     spread = rows * ranking.levels * (1 - ranking.levels)
     variance = _sum_by_bin(spread, _bin_of(ranking.levels, bins))
@@ -122,7 +123,7 @@ def ece_floor(confidence: ArrayLike, bins: int = 15) -> float:
     return evaluate(_ece_floor, ranking, bins)
 
 
-def _brier(ranking: Ranking) -> FloatArray:
+def _brier(ranking: Ranking) -> Float64:
     levels = ranking.levels
     wrong = ranking.wrong - before(ranking.wrong)
     right = ranking.right - before(ranking.right)

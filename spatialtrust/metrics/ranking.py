@@ -16,11 +16,9 @@ from spatialtrust.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    FloatArray = NDArray[np.float64]
-    IntArray = NDArray[np.int64]
-    BoolArray = NDArray[np.bool_]
+    from spatialtrust.arrays import Bool, Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -38,22 +36,22 @@ class Ranking:
         (..., levels) those of them that are not correct.
     """
 
-    levels: FloatArray
-    accepted: IntArray
-    wrong: IntArray
+    levels: Float64
+    accepted: Int64
+    wrong: Int64
 
     @property
-    def right(self) -> IntArray:
+    def right(self) -> Int64:
         """(..., levels) accepted rows that are correct."""
         return self.accepted - self.wrong
 
 
 Function = TypeVar("Function", bound="Callable[..., float]")
 
-_KERNELS: dict[Callable[..., float], Callable[..., FloatArray]] = {}
+_KERNELS: dict[Callable[..., float], Callable[..., Float64]] = {}
 
 
-def computed_by(kernel: Callable[..., FloatArray]) -> Callable[[Function], Function]:
+def computed_by(kernel: Callable[..., Float64]) -> Callable[[Function], Function]:
     """Note which kernel computes a metric from a Ranking, for all resamples at once."""
 
     def note(metric: Function) -> Function:
@@ -63,12 +61,12 @@ def computed_by(kernel: Callable[..., FloatArray]) -> Callable[[Function], Funct
     return note
 
 
-def kernel_of(metric: Callable[..., float]) -> Callable[..., FloatArray] | None:
+def kernel_of(metric: Callable[..., float]) -> Callable[..., Float64] | None:
     """The kernel of a metric of this package; None for any other callable."""
     return _KERNELS.get(metric)
 
 
-def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[FloatArray, BoolArray]:
+def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[Float64, Bool]:
     """Two columns of equal length as float64 and bool.
 
     Raises
@@ -94,7 +92,7 @@ def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[FloatArray, B
     return scores, checked_flags(flags)
 
 
-def checked_flags(is_correct: ArrayLike) -> BoolArray:
+def checked_flags(is_correct: ArrayLike) -> Bool:
     """A column of booleans, or of 0 and 1, as bool.
 
     Raises
@@ -124,29 +122,29 @@ def rank(confidence: ArrayLike, is_correct: ArrayLike) -> Ranking:
     return Ranking(levels[ends], ends + 1, wrong[ends])
 
 
-def evaluate(kernel: Callable[..., FloatArray], ranking: Ranking, *arguments: object) -> float:
+def evaluate(kernel: Callable[..., Float64], ranking: Ranking, *arguments: object) -> float:
     """One value from a ranking; NaN without rows."""
     return float(kernel(ranking, *arguments)) if ranking.levels.size else float("nan")
 
 
-def tie_ends(levels: FloatArray) -> IntArray:
+def tie_ends(levels: Float64) -> Int64:
     """Position of the last row of each tie group of a sorted column."""
     if not levels.size:
         return np.empty(0, dtype=np.int64)
     return np.flatnonzero(np.append(levels[1:] != levels[:-1], True)).astype(np.int64)
 
 
-def before(cumulative: IntArray) -> IntArray:
+def before(cumulative: Int64) -> Int64:
     """(..., levels) cumulative counts just above each level."""
-    shifted: IntArray = np.zeros_like(cumulative)
+    shifted: Int64 = np.zeros_like(cumulative)
     shifted[..., 1:] = cumulative[..., :-1]
     return shifted
 
 
-def ratio(part: Any, whole: Any) -> FloatArray:
+def ratio(part: Any, whole: Any) -> Float64:
     """``part / whole``, NaN where ``whole`` is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        quotient: FloatArray = np.where(np.asarray(whole) == 0, np.nan, np.divide(part, whole))
+        quotient: Float64 = np.where(np.asarray(whole) == 0, np.nan, np.divide(part, whole))
     return quotient
 
 

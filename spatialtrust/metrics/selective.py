@@ -18,7 +18,8 @@ from spatialtrust.metrics.ranking import before, check_share, computed_by, evalu
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from spatialtrust.metrics.ranking import BoolArray, FloatArray, IntArray, Ranking
+    from spatialtrust.arrays import Bool, Float64, Int64
+    from spatialtrust.metrics.ranking import Ranking
 
 Positive = Literal["correct", "error"]
 
@@ -30,12 +31,12 @@ class RiskCoverageCurve(NamedTuple):
     share ``coverage`` of the rows, of which a share ``risk`` is wrong.
     """
 
-    threshold: FloatArray
-    coverage: FloatArray
-    risk: FloatArray
+    threshold: Float64
+    coverage: Float64
+    risk: Float64
 
 
-def _auroc(ranking: Ranking) -> FloatArray:
+def _auroc(ranking: Ranking) -> Float64:
     right, wrong = ranking.right, ranking.wrong
     rights = right - before(right)
     # Twice the number of (right, wrong) pairs in the right order, a tie counting one half: integer.
@@ -58,14 +59,14 @@ def auroc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
     return evaluate(_auroc, rank(confidence, is_correct))
 
 
-def _harmonic(largest: int) -> FloatArray:
+def _harmonic(largest: int) -> Float64:
     """H_0 .. H_largest, the sums of 1/k."""
     table = np.zeros(largest + 1)
     np.cumsum(1 / np.arange(1, largest + 1), out=table[1:])
     return table
 
 
-def _aurc(ranking: Ranking) -> FloatArray:
+def _aurc(ranking: Ranking) -> Float64:
     accepted, wrong = ranking.accepted, ranking.wrong
     above, wrong_above = before(accepted), before(wrong)
     errors = wrong - wrong_above
@@ -92,12 +93,12 @@ def aurc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
     return evaluate(_aurc, rank(confidence, is_correct))
 
 
-def _eaurc(ranking: Ranking) -> FloatArray:
+def _eaurc(ranking: Ranking) -> Float64:
     area = _aurc(ranking)
     total, right = ranking.accepted[..., -1], ranking.right[..., -1]
     harmonic = _harmonic(int(total.max()))
     optimum = ratio(total - right - right * (harmonic[total] - harmonic[right]), total)
-    excess: FloatArray = np.maximum(area - optimum, 0)
+    excess: Float64 = np.maximum(area - optimum, 0)
     return excess
 
 
@@ -116,7 +117,7 @@ def eaurc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
     return evaluate(_eaurc, rank(confidence, is_correct))
 
 
-def _augrc(ranking: Ranking) -> FloatArray:
+def _augrc(ranking: Ranking) -> Float64:
     accepted, wrong = ranking.accepted, ranking.wrong
     twice = ((accepted - before(accepted)) * (wrong + before(wrong))).sum(axis=-1)
     return ratio(twice, 2 * accepted[..., -1] ** 2)
@@ -137,7 +138,7 @@ def augrc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
     return evaluate(_augrc, rank(confidence, is_correct))
 
 
-def _fpr_at_tpr(ranking: Ranking, tpr: float = 0.95, positive: Positive = "correct") -> FloatArray:
+def _fpr_at_tpr(ranking: Ranking, tpr: float = 0.95, positive: Positive = "correct") -> Float64:
     positives, negatives = ranking.right, ranking.wrong
     if positive == "error":  # walk from the least sure row up
         positives, negatives = (
@@ -180,9 +181,9 @@ def fpr_at_tpr(
     return evaluate(_fpr_at_tpr, rank(confidence, is_correct), tpr, positive)
 
 
-def _coverage_at_accuracy(ranking: Ranking, accuracy: float) -> FloatArray:
+def _coverage_at_accuracy(ranking: Ranking, accuracy: float) -> Float64:
     enough = ratio(ranking.right, ranking.accepted) >= accuracy
-    most: IntArray = np.where(enough, ranking.accepted, 0).max(axis=-1)
+    most: Int64 = np.where(enough, ranking.accepted, 0).max(axis=-1)
     return ratio(most, ranking.accepted[..., -1])
 
 
@@ -208,7 +209,7 @@ def coverage_at_accuracy(confidence: ArrayLike, is_correct: ArrayLike, accuracy:
     return evaluate(_coverage_at_accuracy, rank(confidence, is_correct), accuracy)
 
 
-def _first_accuracy(ranking: Ranking, reached: BoolArray) -> FloatArray:
+def _first_accuracy(ranking: Ranking, reached: Bool) -> Float64:
     """Accuracy of what is accepted at the strictest level that ``reached`` something."""
     first = reached.argmax(axis=-1)[..., None]
     right, accepted = (
@@ -218,7 +219,7 @@ def _first_accuracy(ranking: Ranking, reached: BoolArray) -> FloatArray:
     return ratio(right, accepted)
 
 
-def _accuracy_at_coverage(ranking: Ranking, coverage: float) -> FloatArray:
+def _accuracy_at_coverage(ranking: Ranking, coverage: float) -> Float64:
     return _first_accuracy(ranking, ratio(ranking.accepted, ranking.accepted[..., -1:]) >= coverage)
 
 
@@ -242,7 +243,7 @@ def accuracy_at_coverage(confidence: ArrayLike, is_correct: ArrayLike, coverage:
     return evaluate(_accuracy_at_coverage, rank(confidence, is_correct), coverage)
 
 
-def _precision_at_recall(ranking: Ranking, recall: float) -> FloatArray:
+def _precision_at_recall(ranking: Ranking, recall: float) -> Float64:
     precision = _first_accuracy(ranking, ratio(ranking.right, ranking.right[..., -1:]) >= recall)
     return np.where(ranking.right[..., -1] == 0, np.nan, precision)
 

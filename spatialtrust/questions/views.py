@@ -20,7 +20,8 @@ from spatialtrust.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Pixels = NDArray[np.uint8]
+    from spatialtrust.arrays import Pixels
+
 
 NOISE_LEVELS: Final = (10, 20, 40, 60)
 """Levels that perturbation sensitivity asks at; 60 leaves 3 % of a region's variance."""

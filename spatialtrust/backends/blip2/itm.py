@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from spatialtrust.backends.base import Pixels
+    from spatialtrust.arrays import Pixels
     from spatialtrust.backends.batching import Budget
     from spatialtrust.questions.prompts import Triple
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from spatialtrust.backends.base import Pixels
+    from spatialtrust.arrays import Pixels
     from spatialtrust.backends.batching import Budget
     from spatialtrust.questions.prompts import Triple
 

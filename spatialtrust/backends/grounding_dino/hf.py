@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from spatialtrust.backends.base import Options, Pixels
+    from spatialtrust.arrays import Pixels
+    from spatialtrust.backends.base import Options
 
 _CLASSES: Final = {
     "grounding-dino": "GroundingDinoForObjectDetection",

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.backends.base import Options, Pixels
+    from spatialtrust.arrays import Pixels
+    from spatialtrust.backends.base import Options
     from spatialtrust.questions.prompts import Triple
 
 logger = logging.getLogger(__name__)
