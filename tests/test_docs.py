@@ -19,15 +19,19 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_architecture_names_every_module() -> None:
+def test_the_architecture_has_a_row_for_every_room_and_names_every_file_in_it() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    modules = {
-        path.name if path.suffix else f"{path.name}/"
-        for path in (ROOT / "spatialtrust").iterdir()
-        if (path.suffix == ".py" and path.name != "__init__.py") or (path / "__init__.py").exists()
+    named = {
+        cells[1].strip(" `/"): set(re.findall(r"`([a-z_0-9]+)/?`", cells[3]))
+        for cells in (line.split("|") for line in text.splitlines() if line.startswith("| "))
     }
-    named = set(re.findall(r"[a-z_0-9]+\.py|[a-z_]+/", text))
-    assert modules - named == set()
+    for room in (ROOT / "spatialtrust").iterdir():
+        if (room / "__init__.py").exists():
+            inside = [*room.glob("*.py"), *(path.parent for path in room.glob("*/__init__.py"))]
+            stems = {path.stem for path in inside} - {"__init__"}
+            assert stems <= named[room.name], room.name
+    ground = {path.stem for path in (ROOT / "spatialtrust").glob("*.py")} - {"__init__"}
+    assert named["ground floor"] == ground
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

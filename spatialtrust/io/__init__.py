@@ -1,1 +1,1 @@
-"""Reading and writing: claims, detections, images, tables, overlays."""
+"""What people hand in: files of claims, recorded boxes, images; and tables as Parquet."""

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from spatialtrust import verify
 from spatialtrust.cli.commands import app
 from spatialtrust.errors import InputError
+from spatialtrust.evidence import from_answers
+from spatialtrust.fusion.layers import Layers
 from spatialtrust.reasons import encode
 from spatialtrust.relations import NAMES
 
@@ -98,6 +100,25 @@ def test_rows_keep_their_order_and_their_columns() -> None:
     assert found.strings("robot") == ["r2", "c3"]
     assert found.data["input_confidence"].to_pylist() == [7, 8]
     assert found.data["subject_box"].to_pylist()[0] == _TRUE["subject_box"]
+
+
+def test_answers_are_listened_to_once_and_what_was_predicted_explains(monkeypatch) -> None:
+    calls = {"heard": 0, "fused": 0}
+
+    def heard(*arguments):
+        calls["heard"] += 1
+        return listen(*arguments)
+
+    def fused(*arguments):
+        calls["fused"] += 1
+        return fuse(*arguments)
+
+    listen, fuse = from_answers.listen, Layers.fuse
+    monkeypatch.setattr(from_answers, "listen", heard)
+    monkeypatch.setattr(Layers, "fuse", fused)
+    found = verify([{**_TRUE, "answer": "yes", "p_yes": 0.7}], explain=True)
+    assert found.verdicts.strings("explanation")[0].startswith("P(true)")
+    assert calls == {"heard": 1, "fused": 1}
 
 
 def test_equal_input_gives_equal_output() -> None:
