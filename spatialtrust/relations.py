@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.errors import UnknownRelationError
 
@@ -78,12 +78,12 @@ class Relation:
 
     name: str
     family: str
+    kind: str
     axis: str | None = None
     sign: int = 0
     converse: str | None = None
     opposite: str | None = None
     symmetric: bool = False
-    kind: str = ""
     denies: bool = False
     swapped: bool = False
     smaller_first: bool = False
@@ -108,91 +108,35 @@ _KIND_OF_FAMILY: Final[Mapping[str, str]] = {
 """The kind of a relation that does not say its own."""
 
 
-def _directed(
-    family: str,
-    axis: str,
-    sign: int,
-    name: str,
-    converse: str,
-    *phrases: str,
-    kind: str = "",
-) -> Relation:
-    """A relation along an axis; its opposite is its converse (not-left is right)."""
-    return Relation(
-        name=name,
-        family=family,
-        axis=axis,
-        sign=sign,
-        converse=converse,
-        opposite=converse,
-        kind=kind or _KIND_OF_FAMILY[family],
-        swapped=sign < 0 and axis != "x",  # left and right are each other's mirror image
-        needs_depth=axis == "z",
-        phrases=phrases,
-        predicate=f"is {name}",
-    )
-
-
-def _symmetric(
-    family: str,
-    name: str,
-    opposite: str | None,
-    *phrases: str,
-    kind: str = "",
-    denies: bool = False,
-    checkable: bool = True,
-    depth: bool = False,
-    verbs: tuple[str, ...] = (),
-) -> Relation:
-    """A relation that is its own converse."""
-    return Relation(
-        name=name,
-        family=family,
-        converse=name,
-        opposite=opposite,
-        symmetric=True,
-        kind=kind or _KIND_OF_FAMILY[family],
-        denies=denies,
-        smaller_first=True,
-        checkable_in_2d=checkable,
-        needs_depth=depth,
-        phrases=phrases,
-        verbs=verbs,
-        predicate=f"is {name}",
-    )
-
-
 def _plain(
     family: str,
     name: str,
     converse: str | None = None,
     opposite: str | None = None,
     *phrases: str,
-    kind: str = "",
-    denies: bool = False,
-    swapped: bool = False,
-    smaller_first: bool = False,
-    nests: int = 0,
-    checkable: bool = True,
-    verbs: tuple[str, ...] = (),
-    predicate: str = "",
+    **facts: Any,
 ) -> Relation:
-    """A relation that no axis decides."""
-    return Relation(
-        name=name,
-        family=family,
-        converse=converse,
-        opposite=opposite,
-        kind=kind or _KIND_OF_FAMILY[family],
-        denies=denies,
-        swapped=swapped,
-        smaller_first=smaller_first,
-        nests=nests,
-        checkable_in_2d=checkable,
-        phrases=phrases,
-        verbs=verbs,
-        predicate=predicate or f"is {name}",
-    )
+    """A relation that no axis decides; ``facts`` are further fields."""
+    facts = {"kind": _KIND_OF_FAMILY.get(family, ""), "predicate": f"is {name}", **facts}
+    return Relation(name, family, converse=converse, opposite=opposite, phrases=phrases, **facts)
+
+
+def _symmetric(
+    family: str, name: str, opposite: str | None, *phrases: str, **facts: Any
+) -> Relation:
+    """A relation that is its own converse."""
+    facts = {"symmetric": True, "smaller_first": True, **facts}
+    return _plain(family, name, name, opposite, *phrases, **facts)
+
+
+def _directed(
+    family: str, axis: str, sign: int, name: str, converse: str, *phrases: str, **facts: Any
+) -> Relation:
+    """A relation along an axis; its opposite is its converse (not-left is right)."""
+    # Left and right are each other's mirror image; up is down with the two things swapped.
+    swapped = sign < 0 and axis != "x"
+    facts = {"axis": axis, "sign": sign, "swapped": swapped, "needs_depth": axis == "z", **facts}
+    return _plain(family, name, converse, converse, *phrases, **facts)
 
 
 _TABLE: Final = (
@@ -278,23 +222,25 @@ _TABLE: Final = (
            predicate="consists of", swapped=True, verbs=("consists of",)),
     # orientation: boxes carry no direction of gaze
     _plain("orientation", "facing", None, "facing away from", "looking at", "oriented toward",
-           checkable=False, kind="facing"),
+           checkable_in_2d=False, kind="facing"),
     _plain("orientation", "facing away from", None, "facing", "looking away from",
-           checkable=False, kind="facing", denies=True),
-    _plain("orientation", "toward", None, "away from", "towards", checkable=False, kind="facing"),
-    _symmetric("orientation", "parallel to", "perpendicular to", checkable=False, kind="parallel"),
-    _symmetric("orientation", "perpendicular to", "parallel to", checkable=False,
+           checkable_in_2d=False, kind="facing", denies=True),
+    _plain("orientation", "toward", None, "away from", "towards", checkable_in_2d=False,
+           kind="facing"),
+    _symmetric("orientation", "parallel to", "perpendicular to", checkable_in_2d=False,
+               kind="parallel"),
+    _symmetric("orientation", "perpendicular to", "parallel to", checkable_in_2d=False,
                kind="perpendicular"),
     _symmetric("orientation", "congruent", None, "congruent to", "congruent with",
-               checkable=False, kind="parallel"),
-    _symmetric("orientation", "opposite to", None, "opposite", "opposite of", depth=True,
+               checkable_in_2d=False, kind="parallel"),
+    _symmetric("orientation", "opposite to", None, "opposite", "opposite of", needs_depth=True,
                kind="across"),
     # paths
-    _symmetric("path", "across from", None, depth=True, kind="across"),
+    _symmetric("path", "across from", None, needs_depth=True, kind="across"),
     _plain("path", "across", None, None, kind="parallel"),
     _plain("path", "along", None, None, kind="parallel"),
-    _plain("path", "down", None, None, checkable=False, kind="below"),
-    _plain("path", "past", None, None, checkable=False, kind="behind"),
+    _plain("path", "down", None, None, checkable_in_2d=False, kind="below"),
+    _plain("path", "past", None, None, checkable_in_2d=False, kind="behind"),
     _plain("path", "through", None, None, kind="middle"),
 )  # fmt: skip
 

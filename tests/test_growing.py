@@ -130,7 +130,7 @@ except SpatialTrustError as error:
 """
     path = copy.folder / "spatialtrust" / "relations.py"
     text = path.read_text(encoding="utf-8")
-    line = '    _plain("path", "past", None, None, checkable=False, kind="behind"),\n'
+    line = '    _plain("path", "past", None, None, checkable_in_2d=False, kind="behind"),\n'
     assert line in text
     path.write_text(text.replace(line, ""), encoding="utf-8")
     assert 'the relation "past", which this version does not have' in copy.run(load)
