@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.arrays import Float64
+    from spatialtrust.classify.embedded_images import EmbeddedImages
     from spatialtrust.decision.rule import DecisionRule
 
 
@@ -99,29 +100,21 @@ def compare(
             progress(name)
         started = time.perf_counter()
         try:
-            fitted[name] = method = fit(name, usable, seed=seed)
+            method = fit(name, usable, seed=seed)
         except SpatialTrustError as error:
             rows.append({"method": name, "status": str(error)})
             continue
         scores, correct = method.score(splits.test), method.is_correct(splits.test)
         seconds = time.perf_counter() - started
-        rules[name] = certify(
-            method.score(certifying),
-            method.is_correct(certifying),
-            alpha=1 - accuracy,
-            delta=delta,
-            grid=Grid.fit(method.score(fitting), method.is_correct(fitting)),
-            calibrated_on="the calibration split",
-        )
-        accepted = rules[name].accepts(scores)
+        fitted[name] = method
+        rules[name] = _certified(method, fitting, certifying, accuracy, delta)
         rows.append(
             {
                 "method": name,
                 "labelled_data": str(method.labelled_data),
                 "accuracy": float(correct.mean()),
                 **_measure(scores, correct, reference, resamples, seed),
-                "certified_coverage": float(accepted.mean()),
-                "certified_accuracy": float(correct[accepted].mean()) if accepted.any() else np.nan,
+                **_accepted(rules[name], scores, correct),
                 "seconds": seconds,
                 "status": "ok",
             }
@@ -142,6 +135,33 @@ def compare(
         "resamples": resamples,
     }
     return Comparison(_table(rows), fitted, rules, settings)
+
+
+def _certified(
+    method: Method,
+    fitting: EmbeddedImages,
+    certifying: EmbeddedImages,
+    accuracy: float,
+    delta: float,
+) -> DecisionRule:
+    return certify(
+        method.score(certifying),
+        method.is_correct(certifying),
+        alpha=1 - accuracy,
+        delta=delta,
+        grid=Grid.fit(method.score(fitting), method.is_correct(fitting)),
+        calibrated_on="the calibration split",
+    )
+
+
+def _accepted(rule: DecisionRule, scores: Float64, correct: NDArray[np.bool_]) -> dict[str, float]:
+    """What a certified threshold lets through, and how much of that is right."""
+    accepted = rule.accepts(scores)
+    right = correct[accepted]
+    return {
+        "certified_coverage": float(accepted.mean()),
+        "certified_accuracy": float(right.mean()) if right.size else np.nan,
+    }
 
 
 def _measure(

@@ -164,30 +164,41 @@ def _stand(
         x = generator.uniform(-TABLE_X, TABLE_X)
         z = generator.uniform(*TABLE_Z)
         return replace(item, x=x, z=z), None
-    if kind == "stack":
-        bearing = [other.surface for other in placed]
-        free = [
-            index
-            for index, other in enumerate(placed)
-            if other.shape in FLAT_TOPPED and other.surface == ON_TABLE and index not in bearing
-        ]
-        if not free:
-            return None
-        index = int(generator.choice(free))
-        below = placed[index]
-        shift = generator.uniform(-0.05, 0.05, 2)
-        return (
-            replace(
-                item,
-                x=below.x + shift[0],
-                y=below.y + below.height,
-                z=below.z + shift[1],
-                width=min(item.width, below.width),
-                height=min(item.width, below.width) * item.height / item.width,
-                surface=index,
-            ),
-            index,
-        )
+    return (_stacked if kind == "stack" else _beside)(generator, item, placed)
+
+
+def _stacked(
+    generator: np.random.Generator, item: SceneObject, placed: list[SceneObject]
+) -> tuple[SceneObject, int] | None:
+    """On an object that bears none yet, no wider than that."""
+    bearing = [other.surface for other in placed]
+    free = [
+        index
+        for index, other in enumerate(placed)
+        if other.shape in FLAT_TOPPED and other.surface == ON_TABLE and index not in bearing
+    ]
+    if not free:
+        return None
+    index = int(generator.choice(free))
+    below = placed[index]
+    shift = generator.uniform(-0.05, 0.05, 2)
+    width = min(item.width, below.width)
+    moved = replace(
+        item,
+        x=below.x + shift[0],
+        y=below.y + below.height,
+        z=below.z + shift[1],
+        width=width,
+        height=width * item.height / item.width,
+        surface=index,
+    )
+    return moved, index
+
+
+def _beside(
+    generator: np.random.Generator, item: SceneObject, placed: list[SceneObject]
+) -> tuple[SceneObject, int] | None:
+    """Against an object, face to face; None too where that is off the table."""
     free = [
         index
         for index, other in enumerate(placed)
