@@ -85,8 +85,9 @@ def read(model: str | Path) -> dict[str, Any]:
         raise FileError(path, f"is not JSON ({error})", "give a file that `fit` wrote") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise FileError(path, "is not a trust model", "give a file that `fit` wrote")
-    if values.get("version") != VERSION:
-        raise SchemaVersionError(path, values.get("version"), VERSION, _REMEDY)
+    version = values.get("version", 1)  # the first layout did not say
+    if version != VERSION:
+        raise SchemaVersionError(path, version, VERSION, _REMEDY)
     try:
         strange = _strange(values)
         fields = {} if strange else _fields(values)
