@@ -54,7 +54,7 @@ def main() -> None:
     scores = {
         "centre rule (alignment > 0)": (signals[:, 0] > 0).astype(float),
         "alignment alone": np.nan_to_num(signals[:, 0]),
-        "logistic regression, base signals": fitted(_logistic),
+        "logistic regression, 4 signals": fitted(_logistic),
         "base method": fitted(_boosted),
         "this package": cross_validate(
             features, label, image, shares=SHIPPED_SHARES, folds=given.folds
