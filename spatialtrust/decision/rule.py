@@ -147,6 +147,25 @@ class DecisionRule:
             raise InputError(f"not a decision rule: {wrong}") from wrong
 
 
+def one_threshold(min_confidence: object, accuracy: object, source: str = "") -> None:
+    """Refuse a plain and a certified threshold at once: only one can decide.
+
+    Parameters
+    ----------
+    min_confidence, accuracy: as they were given; None: not given. An accuracy of 0: none.
+    source: who gave them, for the message.
+
+    Raises
+    ------
+    InputError: both are given.
+    """
+    if min_confidence is not None and accuracy:
+        raise InputError(
+            f"{source}min_confidence (a plain threshold) and accuracy (a certified one) are both "
+            "given; only one threshold can decide: leave one out"
+        )
+
+
 class Decisions(NamedTuple):
     """Decisions as columns: int8 codes of `DECISIONS` and `ANSWERS`, float32 confidence."""
 
