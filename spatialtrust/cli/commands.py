@@ -82,11 +82,17 @@ BoxUnit = Annotated[
 @app.command()
 def verify(
     claims: Annotated[Path, typer.Argument(help="CLAIMS.jsonl, .csv or .parquet; .gz of text.")],
-    out: Annotated[Path, typer.Option(help="Verdicts go here, one row per claim (Parquet).")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Verdicts go here, one row per claim: .parquet, .csv or .jsonl (.gz)."),
+    ],
     model: ModelOption = TRUST_MODEL,
     min_confidence: Annotated[
-        float, typer.Option(min=0.5, max=1.0, help="Plain threshold; promises nothing.")
-    ] = MIN_CONFIDENCE,
+        float | None,
+        typer.Option(
+            min=0.5, max=1.0, help=f"Plain threshold; promises nothing. Default {MIN_CONFIDENCE}."
+        ),
+    ] = None,
     accuracy: Annotated[
         float | None,
         typer.Option(min=0.5, max=1.0, help="Certified instead: so much of what goes out is right"),
@@ -110,9 +116,10 @@ def verify(
         spatialtrust verify claims.csv --out v.parquet --accuracy 0.9 --delta 0.1
     """
     from spatialtrust.files import write_text
-    from spatialtrust.io.parquet import write_table
+    from spatialtrust.io.results import expect_ending, write_results
     from spatialtrust.jobs.verification import verify as run
 
+    expect_ending(out)
     found = run(
         claims,
         model=model,
@@ -123,10 +130,10 @@ def verify(
         box_unit=box_unit,
         explain=explain,
     )
-    write_table(found.verdicts.data, out)
+    changed = write_results(found.verdicts.data, out)
     manifest = out.with_name(f"{out.name}.manifest.json")
     write_text(json.dumps(plain(found.manifest), indent=2, ensure_ascii=False) + "\n", manifest)
-    for note in found.notes:
+    for note in (*found.notes, *changed):
         say(note)
     for fault in found.faults[:_MOST_FAULTS]:
         say(str(fault))
@@ -158,10 +165,10 @@ def evaluate(
     """
     from spatialtrust.evaluation.figures import evaluate as run
     from spatialtrust.evaluation.figures import render
-    from spatialtrust.io.parquet import read_table
+    from spatialtrust.io.results import read_results
     from spatialtrust.tables import Verdicts
 
-    table = Verdicts.from_arrow(read_table(verdicts), str(verdicts))
+    table = Verdicts.from_arrow(read_results(verdicts), str(verdicts))
     found = run(table, resamples=resamples, seed=seed)
     manifest = verdicts.with_name(f"{verdicts.name}.manifest.json")
     if manifest.is_file():
@@ -193,8 +200,10 @@ def fit(
     model is fitted anew. Rows of one image stay together. Half of the rows are kept to certify
     thresholds, so draw them at random from what the robot will see.
     """
+    from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.own_model import fit_from
 
+    expect_ending(out, (".json",))
     model, report = fit_from(
         claims, base=base, name=name, box_format=box_format, box_unit=box_unit, seed=seed
     )

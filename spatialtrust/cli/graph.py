@@ -42,7 +42,8 @@ Signals = Annotated[
     typer.Option(help="Asked of the VLM: answer, and paraphrases, orbit, noise, crop besides."),
 ]
 Objects = Annotated[
-    str | None, typer.Option(help='Phrases to look for, such as "mug, kettle, table".')
+    str | None,
+    typer.Option(help='Phrases to look for: "mug, kettle, table", or "mug. kettle. table."'),
 ]
 Vocabulary = Annotated[Path | None, typer.Option(help="File of phrases to look for, one a line.")]
 ClaimsFile = Annotated[
@@ -240,7 +241,10 @@ def decide(
     delta: Delta = None,
     engine: Engine = None,
 ) -> None:
-    """Accept, correct or abstain, at another threshold: no model of vision is touched."""
+    """Accept, correct or abstain, at another threshold: no model of vision is touched.
+
+    Graphs and pictures that were linked before are linked again.
+    """
     settings = _settings(
         config,
         run,
@@ -285,8 +289,11 @@ def label(
 
         spatialtrust fit RUN --out mine.json
     """
+    from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.labelling import write_labels
 
+    if out is not None:
+        expect_ending(out, (".csv",))
     emit(write_labels(run, out, rows, seed))
 
 
@@ -339,14 +346,21 @@ def _claims(path: Path) -> Claims:
 
 def _settings(config: Path | None, run: Path | None = None, **options: Any) -> RunConfig:
     """Settings of the run so far, of the file, and of the command line; later ones win."""
-    from spatialtrust.run.config import RunConfig
+    from spatialtrust.errors import InputError
+    from spatialtrust.run.config import RunConfig, over
     from spatialtrust.run.plan import settings_of
 
     given = {name: value for name, value in options.items() if value is not None}
-    if config is not None:
-        return RunConfig.load(config, **given)
     earlier = {} if run is None else settings_of(run)
-    return RunConfig.from_dict({**earlier, **given}, "options")
+    if config is not None:
+        settings = RunConfig.load(config, earlier, **given)
+    else:
+        settings = RunConfig.from_dict(over(earlier, given), "options")
+    if "delta" in given and not settings.accuracy:
+        raise InputError(
+            "--delta is of a certified threshold and means nothing alone; give --accuracy too"
+        )
+    return settings
 
 
 def _detector(detections: Path | None, detector: str | None) -> str | None:
@@ -363,7 +377,7 @@ def _phrases(objects: str | None, vocabulary: Path | None) -> list[str] | None:
     if vocabulary is None:
         return _listed(objects)
     try:
-        lines = vocabulary.read_text(encoding="utf-8").splitlines()
+        lines = vocabulary.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(vocabulary, f"cannot be read ({error})", "give a phrase per line") from (
             error

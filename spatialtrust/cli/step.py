@@ -30,8 +30,9 @@ def run_step(name: str, about: str | None) -> None:
     from spatialtrust.run.plan import execute, prepare, settings_of
 
     with plain_errors():
+        earlier = settings_of(given.run)
         if given.config:
-            config = RunConfig.load(given.config)
+            config = RunConfig.load(given.config, earlier)
         else:
-            config = RunConfig.from_dict(settings_of(given.run))
+            config = RunConfig.from_dict(earlier)
         emit(execute(prepare(config, given.run, getattr(given, "images", None)), [name]))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 import numpy as np
 
 from spatialtrust.errors import InputError
+from spatialtrust.numbers import as_array, as_number, as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,9 +95,10 @@ class DecisionRule:
         >>> print(DecisionRule.plain(0.8))
         plain confidence threshold 0.8 (accept+correct): no guarantee
         """
+        threshold = as_number(threshold, "threshold", "a confidence such as 0.8")
         if np.isnan(threshold):
             raise InputError("threshold is NaN; give a confidence such as 0.8")
-        return cls(rule=rule, threshold=float(threshold))
+        return cls(rule=rule, threshold=threshold)
 
     @property
     def certified(self) -> bool:
@@ -143,6 +145,25 @@ class DecisionRule:
             return cls(**{**values, "grid": tuple(values.get("grid", ()))})
         except TypeError as wrong:
             raise InputError(f"not a decision rule: {wrong}") from wrong
+
+
+def one_threshold(min_confidence: object, accuracy: object, source: str = "") -> None:
+    """Refuse a plain and a certified threshold at once: only one can decide.
+
+    Parameters
+    ----------
+    min_confidence, accuracy: as they were given; None: not given. An accuracy of 0: none.
+    source: who gave them, for the message.
+
+    Raises
+    ------
+    InputError: both are given.
+    """
+    if min_confidence is not None and accuracy:
+        raise InputError(
+            f"{source}min_confidence (a plain threshold) and accuracy (a certified one) are both "
+            "given; only one threshold can decide: leave one out"
+        )
 
 
 class Decisions(NamedTuple):
@@ -236,7 +257,7 @@ def asserted_right(p_true: ArrayLike, asserted: ArrayLike) -> NDArray[np.float32
 
 def confidences(values: ArrayLike) -> NDArray[np.float32]:
     """One column of confidences as they are compared: float32."""
-    column = np.asarray(values, dtype=np.float32)
+    column = np.asarray(as_numbers(values, "confidence"), dtype=np.float32)
     if column.ndim != 1:
         raise InputError(f"confidence has shape {column.shape}; give one column")
     return column
@@ -244,13 +265,9 @@ def confidences(values: ArrayLike) -> NDArray[np.float32]:
 
 def answer_codes(asserted: ArrayLike) -> NDArray[np.int8]:
     """Answers as int8 codes: 1 for yes, 0 for no, -1 for unparsed."""
-    codes = np.asarray(asserted)
-    if codes.dtype != np.int8:
-        if codes.dtype.kind not in "biu":
-            raise InputError(
-                f"asserted is {codes.dtype}; give 1 for yes, 0 for no, -1 for unparsed"
-            )
-        codes = codes.astype(np.int8)
+    codes = as_array(asserted, "asserted")
+    if codes.dtype.kind not in "biu":
+        raise InputError(f"asserted is {codes.dtype}; give 1 for yes, 0 for no, -1 for unparsed")
     if codes.size and not (codes.min() >= -1 and codes.max() <= 1):
         raise InputError("asserted holds other codes; give 1 for yes, 0 for no, -1 for unparsed")
-    return codes
+    return codes.astype(np.int8, copy=False)

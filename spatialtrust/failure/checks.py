@@ -1,7 +1,7 @@
 """What every failure predictor asks of its inputs, said once.
 
-Arrays keep float32 or float64; anything else is converted. Errors name the array, the row and what
-to do.
+Arrays keep float32 or float64; anything else is converted (``numbers.py``). Errors name the array,
+the row and what to do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatialtrust.errors import InputError
+from spatialtrust.numbers import as_number, as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
 
 def as_floats(values: ArrayLike, name: str) -> Floats:
     """A finite float32 or float64 array (N, M), or an error naming the first bad row."""
-    array = np.asarray(values)
+    array = as_numbers(values, name)
     if array.dtype not in (np.float32, np.float64):
         if array.dtype.kind not in "fiu":
             raise InputError(f"{name}: holds {array.dtype}, not numbers; give a float array (N, M)")
@@ -68,7 +69,13 @@ def as_logits(logits: ArrayLike) -> Floats:
 
 def as_labels(labels: ArrayLike, rows: int, classes: int) -> Int64:
     """Class indices (N,) in [0, K)."""
-    array = np.asarray(labels)
+    array = as_numbers(labels, "labels")
+    if not array.size and array.ndim == 1:
+        array = array.astype(np.int64)
+    if array.dtype.kind == "f" and array.ndim == 1 and np.isnan(array).any():
+        raise InputError(
+            f"labels: row {int(np.isnan(array).argmax())} has none; keep the rows with a label"
+        )
     if array.dtype.kind not in "iub" or array.ndim != 1:
         raise InputError(
             f"labels: have dtype {array.dtype} and shape {array.shape}; give whole numbers (N,), "
@@ -116,8 +123,10 @@ def expect_rows(array: Floats, name: str, rows: int) -> None:
 
 def expect_positive(value: float, name: str) -> None:
     """Refuse temperatures and scales that are not positive numbers."""
-    if not (np.isfinite(value) and value > 0):
-        raise InputError(f"{name} is {value}; give a positive finite number")
+    valid = "a positive finite number"
+    number = as_number(value, name, valid)
+    if not (np.isfinite(number) and number > 0):
+        raise InputError(f"{name} is {value}; give {valid}")
 
 
 def expect_both_outcomes(correct: NDArray[np.bool_], split: str) -> None:

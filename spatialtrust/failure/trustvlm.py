@@ -21,6 +21,7 @@ from spatialtrust.failure.checks import (
     unit_rows,
 )
 from spatialtrust.failure.confidence import mcm
+from spatialtrust.numbers import as_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -87,7 +88,7 @@ class TrustVLM(FailurePredictor):
         expect_choice(self.prototype, "prototype", ("mean", "mean-of-units"))
         expect_positive(self.image_temperature, "image_temperature")
         x = as_floats(features, "features")
-        known = classes or int(np.max(np.asarray(labels), initial=1)) + 1
+        known = classes or int(np.max(as_numbers(labels, "labels"), initial=1)) + 1
         y = as_labels(labels, len(x), known)
         chosen = self._choose(y, known)
         shots = unit_rows(x[chosen], "features") if self._units else x[chosen]

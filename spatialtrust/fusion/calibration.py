@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from spatialtrust.errors import InputError
+from spatialtrust.numbers import as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,8 +214,8 @@ def from_dict(values: Mapping[str, Any]) -> Platt | Temperature | Beta | Isotoni
 
 
 def _checked(logit: ArrayLike, label: ArrayLike) -> tuple[Float64, Float64]:
-    scores = np.asarray(logit, dtype=np.float64)
-    labels = np.asarray(label, dtype=np.float64)
+    scores = np.asarray(as_numbers(logit, "logit"), dtype=np.float64)
+    labels = np.asarray(as_numbers(label, "label"), dtype=np.float64)
     if scores.ndim != 1 or scores.shape != labels.shape:
         raise InputError(f"logits {scores.shape} and labels {labels.shape}; give one label a logit")
     if not np.isfinite(scores).all():

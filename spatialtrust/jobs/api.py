@@ -12,7 +12,7 @@ from spatialtrust.errors import InputError
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.io.images import list_images
 from spatialtrust.run.batches import unnest
-from spatialtrust.run.config import NO_ASKER, RunConfig
+from spatialtrust.run.config import NO_ASKER, NO_DETECTOR, RunConfig, over
 from spatialtrust.run.models import Models
 from spatialtrust.run.plan import Job, asked_steps, execute, prepare, stages_of
 
@@ -34,40 +34,43 @@ class SpatialTrust:
     Parameters
     ----------
     asker: backend reference of the VLM; None: the verifier itself proposes edges from boxes.
-    detector: backend reference.
+    detector: backend reference, or ``recorded:FILE``; without one it is an error.
     settings: any other option of :class:`spatialtrust.run.config.RunConfig`, such as
         ``min_confidence``, ``relations`` or ``model``.
 
     Raises
     ------
-    InputError: an option is not known or not valid.
+    InputError: an option is not known or not valid, no detector is given, or both
+        ``min_confidence`` and ``accuracy``.
     BackendError: a model cannot be loaded (at the first image).
 
-    >>> st = SpatialTrust(min_confidence=0.9)
-    >>> st.config.detector
-    'tabletop:grounding-dino'
+    >>> st = SpatialTrust(detector="tabletop:grounding-dino", min_confidence=0.9)
+    >>> st.config.min_confidence
+    0.9
     """
 
     def __init__(
         self,
         asker: str | None = None,
-        detector: str = "tabletop:grounding-dino",
+        detector: str | None = None,
         **settings: Any,
     ) -> None:
-        self.config = RunConfig.from_dict(
-            {"asker": asker or NO_ASKER, "detector": detector, **settings}
-        )
+        models = {"asker": asker or NO_ASKER, "detector": detector or ""}
+        self.config = RunConfig.from_dict(over(models, settings, "settings"))
+        if not self.config.detector:
+            raise InputError(NO_DETECTOR)
         self._models = Models(self.config)
 
     def graph(
-        self, image: str | Path | NDArray[np.uint8], objects: Sequence[str] = ()
+        self, image: str | Path | NDArray[np.uint8], objects: str | Sequence[str] = ()
     ) -> SceneGraph:
         """The scene graph of one image, contradictions repaired.
 
         Parameters
         ----------
         image: file, or uint8 (H, W, 3) RGB array.
-        objects: phrases to look for; empty: those of the settings.
+        objects: phrases to look for, ``["mug", "kettle"]`` or ``"mug. kettle."``; empty: those of
+            the settings.
 
         Raises
         ------
@@ -76,10 +79,9 @@ class SpatialTrust:
         if not isinstance(image, str | Path):
             with TemporaryDirectory() as folder:
                 return self.graph(_saved(image, Path(folder)), objects)
-        wanted = tuple(objects) or self.config.objects
-        if not wanted:
+        config = self._looking_for(objects)
+        if not config.objects:
             raise InputError('no objects were given; name what to look for: objects=["mug", ...]')
-        config = replace(self.config, objects=wanted)
         batch = list_images([image])
         for stage in stages_of(Job(config, None, self._models), asked_steps(config)):
             batch = stage(batch)
@@ -89,7 +91,7 @@ class SpatialTrust:
         return from_dict(json.loads(row["graph"]))
 
     def graphs(
-        self, images: Iterable[str | Path], out: str | Path, objects: Sequence[str] = ()
+        self, images: Iterable[str | Path], out: str | Path, objects: str | Sequence[str] = ()
     ) -> dict[str, Any]:
         """Scene graphs of files and folders into a run folder; resumes what was stopped.
 
@@ -97,8 +99,13 @@ class SpatialTrust:
         -------
         Counts, as ``spatialtrust graph`` prints them.
         """
-        config = replace(self.config, objects=tuple(objects) or self.config.objects)
+        config = self._looking_for(objects)
         return execute(prepare(config, out, images, models=self._models))
+
+    def _looking_for(self, objects: str | Sequence[str]) -> RunConfig:
+        if not objects:
+            return self.config
+        return replace(self.config, objects=(objects,) if isinstance(objects, str) else (*objects,))
 
 
 def _saved(image: NDArray[np.uint8], folder: Path) -> Path:

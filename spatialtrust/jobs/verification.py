@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import __version__, schema
+from spatialtrust.decision.rule import one_threshold
 from spatialtrust.decision.verdicts import conclude
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.evidence.gathering import Inputs
@@ -57,7 +58,7 @@ def verify(
     claims: str | Path | pa.Table | Iterable[Mapping[str, Any]],
     *,
     model: str | Path | TrustModel = TRUST_MODEL,
-    min_confidence: float = MIN_CONFIDENCE,
+    min_confidence: float | None = None,
     accuracy: float | None = None,
     delta: float | None = None,
     box_format: str | None = None,
@@ -71,7 +72,7 @@ def verify(
     claims: a file (``.jsonl``, ``.csv``, ``.parquet``, ``.gz``), an Arrow table, or row
         dictionaries, with the columns that :mod:`spatialtrust.io.claim_files` lists.
     model: name of a shipped model, path of a fitted one, or the model itself.
-    min_confidence: plain threshold; promises nothing.
+    min_confidence: plain threshold; promises nothing. None: 0.8, unless ``accuracy`` is given.
     accuracy, delta: ask for a certified threshold instead: with probability 1 - ``delta`` at least
         ``accuracy`` of what is emitted is right, on data like the model's certification rows.
     box_format, box_unit: how boxes are written; None: from the numbers.
@@ -79,7 +80,8 @@ def verify(
 
     Raises
     ------
-    InputError: the claims as a whole cannot be used; single bad rows abstain with a reason instead.
+    InputError: the claims as a whole cannot be used (single bad rows abstain with a reason
+        instead), or both ``min_confidence`` and ``accuracy`` are given.
     GuaranteeError: the model holds no rows to certify with.
 
     >>> found = verify([{"caption": "The mug is left of the kettle.",
@@ -87,6 +89,9 @@ def verify(
     >>> found.verdicts.strings("decision")
     ['accept']
     """
+    one_threshold(min_confidence, accuracy)
+    if min_confidence is None:
+        min_confidence = MIN_CONFIDENCE
     fitted = model if isinstance(model, TrustModel) else TrustModel.load(model)
     rule = fitted.rule(min_confidence=min_confidence, accuracy=accuracy, delta=delta)
     rows = _rows(claims)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from spatialtrust.errors import InputError
 from spatialtrust.metrics.ranking import Ranking, checked, kernel_of, tie_ends
+from spatialtrust.numbers import as_array, as_count, as_number, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from spatialtrust.arrays import Bool, Float64, Int64
 
 
+_MOST_RESAMPLES: Final = 10_000_000
 _CELLS = 2**20  # counts held at once: 8 MiB per matrix stays in cache on most machines
 
 
@@ -135,10 +137,14 @@ def bootstrap(
     >>> interval.value, interval.groups
     (1.0, 4)
     """
-    if n < 1:
+    if as_number(n, "n") < 1:
         raise InputError(f"n is {n}; give at least one resample")
+    n = as_count(n, "n", 1, _MOST_RESAMPLES)
+    seed = as_count(seed, "seed", 0, 2**64 - 1)
+    share = "a share between 0 and 1, such as 0.95"
+    level = as_number(level, "level", share)
     if not 0 < level < 1:
-        raise InputError(f"level is {level}; give a share between 0 and 1, such as 0.95")
+        raise InputError(f"level is {level}; give {share}")
     columns = [checked(confidence, is_correct)]
     value = metric(*columns[0])
     if baseline is not None:
@@ -165,7 +171,7 @@ def bootstrap(
 
 def _codes(groups: ArrayLike | None, columns: list[tuple[Float64, Bool]]) -> Int64:
     """Consecutive numbers of the groups, the same whatever the order of rows."""
-    labels: NDArray[Any] = columns[0][0] if groups is None else np.asarray(groups)
+    labels: NDArray[Any] = columns[0][0] if groups is None else _named(groups)
     lengths = {labels.shape, *(scores.shape for scores, _ in columns)}
     if len(lengths) > 1:
         raise InputError(
@@ -178,6 +184,23 @@ def _codes(groups: ArrayLike | None, columns: list[tuple[Float64, Bool]]) -> Int
     code = np.empty(labels.size, dtype=np.int64)
     code[np.lexsort([column for pair in columns for column in pair])] = np.arange(labels.size)
     return code
+
+
+def _named(groups: ArrayLike) -> NDArray[Any]:
+    """The image of each row, sortable; a row without one is refused."""
+    labels = as_array(groups, "groups")
+    missing = np.zeros(labels.shape, dtype=bool)
+    if labels.dtype.kind == "O":
+        missing = np.array([is_missing(item) for item in labels.flat])
+        labels = labels.astype(str)
+    elif labels.dtype.kind == "f":
+        missing = np.isnan(labels)
+    if missing.any():
+        raise InputError(
+            f"groups: row {int(missing.argmax())} has none; name the image of every row, or leave "
+            "groups out"
+        )
+    return labels
 
 
 def _draw(generator: np.random.Generator, size: int, times: int) -> Int64:

@@ -6,18 +6,22 @@ because clipping them would print a number that looks like a calibration error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from spatialtrust.errors import InputError
 from spatialtrust.metrics.ranking import before, computed_by, evaluate, rank, ratio
+from spatialtrust.numbers import as_count, as_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from spatialtrust.arrays import Float64, Int64
     from spatialtrust.metrics.ranking import Ranking
+
+
+_MOST_BINS: Final = 1_000_000
 
 
 class Reliability(NamedTuple):
@@ -47,8 +51,7 @@ def _probabilities(ranking: Ranking) -> Ranking:
 
 
 def _edges(bins: int) -> Float64:
-    if bins < 1:
-        raise InputError(f"bins is {bins}; give at least 1")
+    bins = as_count(bins, "bins", 1, _MOST_BINS)
     # k / bins is the double nearest to the edge, so a confidence of 0.3 opens a bin of tenths.
     return np.arange(bins + 1) / bins
 
@@ -84,7 +87,7 @@ def ece(confidence: ArrayLike, is_correct: ArrayLike, bins: int = 15) -> float:
     Raises
     ------
     InputError
-        A confidence outside [0, 1], or fewer than one bin.
+        A confidence outside [0, 1], or bins that are no whole number from 1 on.
 
     Source: Guo et al. 2017, arXiv 1706.04599, equation 3, with left-closed bins.
 
@@ -112,13 +115,14 @@ def ece_floor(confidence: ArrayLike, bins: int = 15) -> float:
     Raises
     ------
     InputError
-        A confidence outside [0, 1], or fewer than one bin.
+        A confidence outside [0, 1], or bins that are no whole number from 1 on.
 
     >>> import numpy as np
     >>> round(ece_floor(np.linspace(0, 1, 1_118)), 3)
     0.036
     """
-    ranking = _probabilities(rank(confidence, np.ones(np.shape(confidence), dtype=bool)))
+    scores = as_numbers(confidence, "confidence")
+    ranking = _probabilities(rank(scores, np.ones(scores.shape, dtype=bool)))
     _edges(bins)
     return evaluate(_ece_floor, ranking, bins)
 
@@ -156,7 +160,7 @@ def reliability(confidence: ArrayLike, is_correct: ArrayLike, bins: int = 15) ->
     Raises
     ------
     InputError
-        A confidence outside [0, 1], or fewer than one bin.
+        A confidence outside [0, 1], or bins that are no whole number from 1 on.
 
     Source: DeGroot and Fienberg 1983, The Statistician 32.
 
@@ -165,8 +169,8 @@ def reliability(confidence: ArrayLike, is_correct: ArrayLike, bins: int = 15) ->
     (array([2, 2]), array([0.2 , 0.85]), array([0.5, 1. ]))
     """
     ranking = _probabilities(rank(confidence, is_correct))
-    bin_of = _bin_of(ranking.levels, bins)
     edges = _edges(bins)
+    bin_of = _bin_of(ranking.levels, bins)
     rows = ranking.accepted - before(ranking.accepted)
     right = ranking.right - before(ranking.right)
     count, surety, hits = (

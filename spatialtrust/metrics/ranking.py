@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from spatialtrust.errors import InputError
+from spatialtrust.numbers import as_number, as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +73,11 @@ def checked(confidence: ArrayLike, is_correct: ArrayLike) -> tuple[Float64, Bool
     Raises
     ------
     InputError
-        Columns that are not one-dimensional or of different length, NaN, or correctness that is
-        neither boolean nor 0/1.
+        Columns that hold no numbers, are not one-dimensional or of different length, NaN, or
+        correctness that is neither boolean nor 0/1.
     """
-    scores = np.asarray(confidence, dtype=np.float64)
-    flags = np.asarray(is_correct)
+    scores = np.asarray(as_numbers(confidence, "confidence"), dtype=np.float64)
+    flags = as_numbers(is_correct, "is_correct")
     if scores.ndim != 1 or scores.shape != flags.shape:
         raise InputError(
             f"confidence has shape {scores.shape} and is_correct {flags.shape}; "
@@ -100,7 +101,7 @@ def checked_flags(is_correct: ArrayLike) -> Bool:
     InputError
         Any other value: an unlabelled row is neither right nor wrong.
     """
-    flags = np.asarray(is_correct)
+    flags = as_numbers(is_correct, "is_correct")
     if flags.dtype != np.bool_:
         strange = ~np.isin(flags, (0, 1))
         if strange.any():
@@ -148,13 +149,16 @@ def ratio(part: Any, whole: Any) -> Float64:
     return quotient
 
 
-def check_share(name: str, value: float) -> None:
-    """Refuse a share outside (0, 1].
+def check_share(name: str, value: float) -> float:
+    """The share as a float; refused outside (0, 1].
 
     Raises
     ------
     InputError
         Naming the argument, what was given and what is valid.
     """
-    if not 0 < value <= 1:
-        raise InputError(f"{name} is {value}; give a share above 0 and at most 1")
+    valid = "a share above 0 and at most 1"
+    share = as_number(value, name, valid)
+    if not 0 < share <= 1:
+        raise InputError(f"{name} is {value}; give {valid}")
+    return share

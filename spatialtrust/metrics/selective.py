@@ -14,6 +14,7 @@ import numpy as np
 
 from spatialtrust.errors import InputError
 from spatialtrust.metrics.ranking import before, check_share, computed_by, evaluate, rank, ratio
+from spatialtrust.numbers import as_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -175,7 +176,7 @@ def fpr_at_tpr(
     >>> fpr_at_tpr(confidence, is_correct), fpr_at_tpr(confidence, is_correct, positive="error")
     (0.5, 0.3333333333333333)
     """
-    check_share("tpr", tpr)
+    tpr = check_share("tpr", tpr)
     if positive not in ("correct", "error"):
         raise InputError(f'positive is "{positive}"; valid: "correct", "error"')
     return evaluate(_fpr_at_tpr, rank(confidence, is_correct), tpr, positive)
@@ -205,7 +206,7 @@ def coverage_at_accuracy(confidence: ArrayLike, is_correct: ArrayLike, accuracy:
     >>> coverage_at_accuracy([0.9, 0.8, 0.7, 0.6], [True, False, True, True], accuracy=0.75)
     1.0
     """
-    check_share("accuracy", accuracy)
+    accuracy = check_share("accuracy", accuracy)
     return evaluate(_coverage_at_accuracy, rank(confidence, is_correct), accuracy)
 
 
@@ -239,7 +240,7 @@ def accuracy_at_coverage(confidence: ArrayLike, is_correct: ArrayLike, coverage:
     >>> accuracy_at_coverage([0.9, 0.8, 0.7, 0.6], [True, False, True, True], coverage=0.5)
     0.5
     """
-    check_share("coverage", coverage)
+    coverage = check_share("coverage", coverage)
     return evaluate(_accuracy_at_coverage, rank(confidence, is_correct), coverage)
 
 
@@ -266,7 +267,7 @@ def precision_at_recall(confidence: ArrayLike, is_correct: ArrayLike, recall: fl
     >>> precision_at_recall([0.9, 0.8, 0.7, 0.6], [True, True, False, True], recall=1.0)
     0.75
     """
-    check_share("recall", recall)
+    recall = check_share("recall", recall)
     return evaluate(_precision_at_recall, rank(confidence, is_correct), recall)
 
 
@@ -302,7 +303,8 @@ def coverage_ceiling(base_accuracy: float, target: float) -> float:
     >>> round(coverage_ceiling(0.54, target=0.8), 3)
     0.675
     """
-    check_share("target", target)
-    if not (0 <= base_accuracy <= 1 or np.isnan(base_accuracy)):
-        raise InputError(f"base_accuracy is {base_accuracy}; give a share in [0, 1]")
-    return min(1.0, base_accuracy / target)
+    target = check_share("target", target)
+    base = as_number(base_accuracy, "base_accuracy", "a share in [0, 1]")
+    if not (0 <= base <= 1 or np.isnan(base)):
+        raise InputError(f"base_accuracy is {base}; give a share in [0, 1]")
+    return min(1.0, base / target)

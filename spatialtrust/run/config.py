@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from spatialtrust.backends.base import Options
 from spatialtrust.claims.enumeration import DEFAULT_RELATIONS, MAX_OBJECTS
+from spatialtrust.claims.phrases import split_phrases
+from spatialtrust.decision.rule import one_threshold
 from spatialtrust.defaults import DELTA, MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.errors import FileError, InputError, suggest
 from spatialtrust.graph.formats import KINDS
@@ -22,7 +25,15 @@ from spatialtrust.run.parts import IMAGES_PER_PART
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+log: Final = logging.getLogger("spatialtrust")
+
 NO_ASKER: Final = "none"
+NO_DETECTOR: Final = (
+    "no detector is set, so nothing would find the objects; give --detections FILE (boxes recorded "
+    "elsewhere), or --detector, such as grounding-dino:IDEA-Research/grounding-dino-tiny, or "
+    "tabletop for the rendered scenes of data/tabletop (in Python and TOML: the setting detector; "
+    "spatialtrust backends lists them)"
+)
 RECORDED: Final = "recorded:"
 """How a reference to recorded outputs begins."""
 AUTO: Final = "auto"
@@ -50,8 +61,9 @@ class RunConfig:
     """
 
     detector: str = _option(
-        "tabletop:grounding-dino",
-        "Who finds the objects: a backend reference, or recorded:FILE (spatialtrust backends).",
+        "",
+        "Who finds the objects: a backend reference, or recorded:FILE (spatialtrust backends). "
+        "Empty: none; finding objects then needs --detector or --detections.",
     )
     asker: str = _option(
         NO_ASKER,
@@ -59,7 +71,9 @@ class RunConfig:
         "proposes edges from boxes.",
     )
     objects: tuple[str, ...] = _option(
-        (), "Phrases to look for. Empty: those of the claims, or all that were recorded."
+        (),
+        'Phrases to look for, such as ["mug", "kettle"] or ["mug. kettle."]. Empty: those of the '
+        "claims, or all that were recorded.",
     )
     relations: tuple[str, ...] = _option(
         DEFAULT_RELATIONS,
@@ -79,7 +93,9 @@ class RunConfig:
     )
     min_confidence: float = _option(MIN_CONFIDENCE, "Plain threshold: it promises nothing.")
     accuracy: float = _option(
-        0.0, "Certified threshold instead: this share of what goes out is right. 0: plain."
+        0.0,
+        "Certified threshold instead: this share of what goes out is right. 0: plain. Leave out "
+        "min_confidence beside it.",
     )
     delta: float = _option(DELTA, "... but for this probability.")
     repair: bool = _option(True, "Drop the least supported of edges that contradict each other.")
@@ -96,7 +112,12 @@ class RunConfig:
     gpus: float = _option(0.0, "GPUs for each copy of a model under Ray.")
 
     def __post_init__(self) -> None:
-        """Check what can be checked before anything runs."""
+        """Split the phrases, and check what can be checked before anything runs."""
+        texts = (self.objects,) if isinstance(self.objects, str) else self.objects
+        phrases, notes = split_phrases(texts)
+        object.__setattr__(self, "objects", phrases)
+        for note in notes:
+            log.warning("objects: %s", note)
         for name in self.relations:
             canonical(name)
         self._check(self.max_objects >= 2, "max_objects", "2 or more")
@@ -105,6 +126,8 @@ class RunConfig:
         certified = self.accuracy == 0 or 0.5 <= self.accuracy < 1
         self._check(certified, "accuracy", "0 (plain), or 0.5 up to but not 1")
         self._check(0 < self.delta < 1, "delta", "between 0 and 1")
+        if self.min_confidence != MIN_CONFIDENCE:
+            one_threshold(self.min_confidence, self.accuracy)
         self._check(self.engine in ENGINES, "engine", ", ".join(ENGINES))
         self._check(set(self.formats) <= set(KINDS), "formats", ", ".join(KINDS))
         asked = ANSWER in self.signals and set(self.signals) <= set(ASKED)
@@ -116,19 +139,22 @@ class RunConfig:
             raise InputError(f"{name} is {getattr(self, name)!r}; valid: {valid}")
 
     @classmethod
-    def load(cls, path: str | Path, **changes: Any) -> Self:
-        """Settings of a TOML file, with changes on top.
+    def load(
+        cls, path: str | Path, earlier: Mapping[str, Any] | None = None, **changes: Any
+    ) -> Self:
+        """Settings of a TOML file, over earlier ones and with changes on top.
 
         Raises
         ------
         FileError: the file is missing or not TOML.
-        InputError: an option is not known, or has a value of another type.
+        InputError: an option is not known, or has a value of another type; or two thresholds are
+            wished for at once.
         """
         try:
             given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise FileError(path, f"cannot be read as TOML ({error})") from error
-        return cls.from_dict({**given, **changes}, str(path))
+        return cls.from_dict(over(over(earlier or {}, given, str(path)), changes), str(path))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "settings") -> Self:
@@ -141,7 +167,9 @@ class RunConfig:
                 raise InputError(
                     f'{source}: option "{name}" is not known; {hint}valid: {", ".join(known)}'
                 )
-            checked[name] = _typed(value, known[name], f"{source}: {name}")
+            prompt = name == "objects" and isinstance(value, str)
+            listed = [value] if prompt else value
+            checked[name] = _typed(listed, known[name], f"{source}: {name}")
         return cls(**checked)
 
     @property
@@ -172,7 +200,7 @@ class RunConfig:
         """The settings as TOML, each option explained above it.
 
         >>> print(RunConfig().to_toml().splitlines()[1])
-        detector = "tabletop:grounding-dino"
+        detector = ""
         """
         lines = []
         for option in fields(self):
@@ -180,12 +208,36 @@ class RunConfig:
             value = list(value) if isinstance(value, tuple) else value
             # Strings, numbers, booleans and lists of strings are written alike in JSON and TOML.
             written = json.dumps(value, ensure_ascii=False)
-            lines += [f"# {option.metadata['about']}", f"{option.name} = {written}", ""]
+            unused = "# " if option.name == "min_confidence" and self.accuracy else ""
+            lines += [f"# {option.metadata['about']}", f"{unused}{option.name} = {written}", ""]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def over(
+    earlier: Mapping[str, Any], given: Mapping[str, Any], source: str = "options"
+) -> dict[str, Any]:
+    """Settings over earlier ones: of the two thresholds the one that was given last holds.
+
+    Raises
+    ------
+    InputError: both thresholds are given at once.
+
+    >>> over({"accuracy": 0.9, "repair": False}, {"min_confidence": 0.7})
+    {'repair': False, 'min_confidence': 0.7}
+    """
+    one_threshold(given.get("min_confidence"), given.get("accuracy"), f"{source}: ")
+    kept = dict(earlier)
+    if given.get("accuracy"):
+        kept.pop("min_confidence", None)
+    elif "min_confidence" in given and (dropped := kept.pop("accuracy", None)):
+        log.warning("min_confidence was given: the accuracy of %s set earlier is dropped", dropped)
+    if kept.get("accuracy"):
+        kept.pop("min_confidence", None)
+    return {**kept, **given}
 
 
 def _typed(value: Any, default: Any, where: str) -> Any:

@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from spatialtrust.backends.registry import open_asker, open_detector
+from spatialtrust.errors import InputError
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
-from spatialtrust.run.config import NO_ASKER, RECORDED, SHIPPED_FOR
+from spatialtrust.run.config import NO_ASKER, NO_DETECTOR, RECORDED, SHIPPED_FOR
 
 if TYPE_CHECKING:
     from spatialtrust.backends.base import Asker, Detector
@@ -29,7 +30,7 @@ class Models:
 
     Raises
     ------
-    InputError: a reference is not known (at first use, as are those below).
+    InputError: a reference is not known, or no detector is set (at first use, as are those below).
     BackendError: a backend's files are not here.
     FileError: the trust model cannot be read.
     """
@@ -59,6 +60,8 @@ class Models:
     @cached_property
     def detector(self) -> Detector:
         """Who finds the objects."""
+        if not self._config.detector:
+            raise InputError(NO_DETECTOR)
         return open_detector(self._config.detector, self._config.options())
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError
+from spatialtrust.graph.formats import KINDS
 from spatialtrust.io.images import list_images
 from spatialtrust.run.config import NO_ASKER
 from spatialtrust.run.engine import run
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from spatialtrust.run.config import RunConfig
     from spatialtrust.run.parts import Stage
     from spatialtrust.tables import Claims
+
+log: Final = logging.getLogger("spatialtrust")
 
 STAGES: Final = ("detect", "claims", "ask", "gather", "fuse", "decide", "link")
 
@@ -182,7 +186,9 @@ def execute(
 ) -> dict[str, Any]:
     """Run some steps, all by default, and say what came out.
 
-    Without an asker ``ask`` is passed over: the verifier proposes the edges.
+    Without an asker ``ask`` is passed over: the verifier proposes the edges. Where graphs were
+    linked before, ``decide`` links them again; files of earlier verdicts that are left are named,
+    as a warning and under ``stale``.
 
     Raises
     ------
@@ -191,7 +197,7 @@ def execute(
     """
     if job.out is None:
         raise InputError("a run needs a folder; give one to prepare()")
-    wanted = asked_steps(job.config, names)
+    wanted = asked_steps(job.config, _linked_again(job, job.out, names))
     whole = tuple(names) == STAGES
     if whole and "ask" not in wanted and any((job.out / "answers").glob("*.parquet")):
         raise InputError(
@@ -200,6 +206,7 @@ def execute(
         )
     started = time.perf_counter()
     stages = stages_of(job, wanted)
+    before = _made_with(job.out, "scenes")
     run(
         stages,
         job.source,
@@ -211,8 +218,58 @@ def execute(
     )
     seconds = time.perf_counter() - started
     rules = [stage.rule for stage in stages if isinstance(stage, Decide | Link)][:1]
-    said = {"decided_by": str(rules[0])} if rules else {}
+    said: dict[str, Any] = {"decided_by": str(rules[0])} if rules else {}
+    if "link" in wanted and "link" not in names and before != _made_with(job.out, "scenes"):
+        log.warning("graphs/ and overlays/ were linked again, by the new verdicts")
+    if stale := _stale(job, job.out, before):
+        log.warning(
+            "%s: %s show earlier verdicts; run the later stages (gather fuse decide link; "
+            "a certified threshold needs link --no-repair), or delete them",
+            job.out,
+            " and ".join(stale),
+        )
+        said["stale"] = stale
     return {"out": str(job.out), **summary(job.out), **said, "seconds": round(seconds, 3)}
+
+
+def _linked_again(job: Job, out: Path, names: Sequence[str]) -> list[str]:
+    """The steps, and ``link`` behind ``decide`` where what people open was made before."""
+    refused = job.config.accuracy != 0 and job.config.repair
+    if "decide" not in names or "link" in names or not _opened(out) or refused:
+        return list(names)
+    return [*names, "link"]
+
+
+def _opened(out: Path) -> list[str]:
+    """Names of what people open that is in a run folder: its graph files by kind, its pictures."""
+    kinds = [kind for kind in KINDS if any((out / "graphs").rglob(f"*.{kind}"))]
+    pictures = ["overlays/"] if any((out / "overlays").rglob("*.*")) else []
+    return [f"graphs/*.{kind}" for kind in kinds] + pictures
+
+
+def _stale(job: Job, out: Path, before: Any) -> list[str]:
+    """Those of them that were not made by the verdicts that the folder has now."""
+    now = _made_with(out, "scenes")
+    if now is None:
+        return _opened(out)
+    if before is not None and _judged(before) == _judged(now):
+        return []
+    made = [f"graphs/*.{kind}" for kind in now["made_with"]["formats"]]
+    made += ["overlays/"] if now["made_with"]["overlays"] else []
+    return [name for name in _opened(out) if name not in made]
+
+
+def _judged(scenes: Any) -> tuple[Any, Any]:
+    """What of the settings of scenes changes their edges."""
+    return scenes["from"], scenes["made_with"]["repair"]
+
+
+def _made_with(out: Path, table: str) -> Any:
+    """What a run folder's table was made with, and from what; None where it has none."""
+    if not (out / MANIFEST).is_file():
+        return None
+    with RunFolder(out) as folder:
+        return folder.settings(table)
 
 
 def decided_by(out: Path) -> DecisionRule:

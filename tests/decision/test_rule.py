@@ -108,3 +108,14 @@ def test_rules_that_say_nothing_are_refused() -> None:
         DecisionRule.plain(0.8, "flip")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="not a decision rule"):
         DecisionRule.from_dict({"rule": "accept", "threshold": 0.8, "colour": 1})
+
+
+def test_a_code_is_not_taken_modulo_256() -> None:
+    with pytest.raises(InputError, match="1 for yes, 0 for no, -1 for unparsed"):
+        decide([0.9], [257], DecisionRule.plain(0.8))
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), "0.8", None, [0.8], True])
+def test_a_threshold_is_one_number(threshold: object) -> None:
+    with pytest.raises(InputError, match=r"give a confidence such as 0\.8"):
+        DecisionRule.plain(threshold)  # type: ignore[arg-type]

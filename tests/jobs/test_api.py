@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,30 @@ def test_unknown_settings_name_the_closest() -> None:
 
 def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(InputError, match=r"uint8 \(height, width, 3\) RGB"):
-        SpatialTrust().graph(np.zeros((4, 4)), objects=["mug"])
+        _recorded().graph(np.zeros((4, 4)), objects=["mug"])
     with pytest.raises(InputError, match="no objects were given"):
-        SpatialTrust().graph(LIFES / "shelf.jpg")
+        _recorded().graph(LIFES / "shelf.jpg")
+
+
+def test_a_detector_is_named_or_it_is_an_error() -> None:
+    for asker in (None, "tabletop:clip"):
+        with pytest.raises(InputError, match=r"no detector is set.*--detections FILE"):
+            SpatialTrust(asker)
+
+
+def test_two_thresholds_at_once_are_an_error() -> None:
+    with pytest.raises(InputError, match=r"min_confidence .* and accuracy"):
+        _recorded(min_confidence=0.8, accuracy=0.9)
+    assert _recorded(min_confidence=0.7, accuracy=0.0).config.min_confidence == 0.7
+
+
+@pytest.mark.parametrize("objects", ["kettle. mug.", "kettle, mug", ["kettle. mug."]])
+def test_a_prompt_is_as_good_as_a_list(objects: Any) -> None:
+    wanted = _recorded().graph(LIFES / "breakfast.jpg", ["kettle", "mug"])
+    found = _recorded().graph(LIFES / "breakfast.jpg", objects)
+    assert found.objects.strings("phrase") == wanted.objects.strings("phrase") != []
+    set_once = _recorded(objects=objects).graph(LIFES / "breakfast.jpg")
+    assert set_once.objects.strings("phrase") == wanted.objects.strings("phrase")
 
 
 def test_a_run_folder_holds_what_the_command_writes(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_certified_run_reads_its_trust_model_once(tmp_path: Path, opened: Coun
 
 
 def test_a_live_run_opens_its_backends_once(tmp_path: Path, opened: Counter[str]) -> None:
-    st = SpatialTrust("tabletop:clip", overlays=False)
+    st = SpatialTrust("tabletop:clip", "tabletop:grounding-dino", overlays=False)
     st.graphs([SCENE], tmp_path / "run", ["yellow mug", "green cone"])
     first = st.graph(SCENE, ["yellow mug", "turquoise pyramid"])
     second = st.graph(SCENE, ["yellow mug"])
