@@ -1,7 +1,6 @@
-"""Claims and replies as text: parsing both, and saying a claim in words.
+"""Claims as text: parsing them, and saying a claim in words.
 
-All parsing is done on whole Arrow columns; a text that cannot be read is null (claims) or
-``unparsed`` (replies), never a guess.
+All parsing is done on whole Arrow columns; a text that cannot be read is null, never a guess.
 """
 
 from __future__ import annotations
@@ -22,10 +21,6 @@ _ARTICLE: Final = r"(?:(?:the|a|an|this|that|my|your|some|one) )?"
 _ARTICLE_ALONE: Final = r"(?i)^(?:the|a|an|this|that|my|your|some|one)$"
 _NEGATED: Final = r"(?i)(?:\bnot|n't|\bnever)$"
 _COPULA: Final = r"(?:is|are|was|were|'s|appears|seems|sits|stands|lies|rests)"
-_ANSWERS: Final = {
-    "yes": r"^\W*(?:yes|yeah|yep|true|correct|y|1)\b",
-    "no": r"^\W*(?:no|nope|not|false|incorrect|wrong|n|0)\b",
-}
 
 
 def parse_claims(texts: pa.Array | pa.ChunkedArray | Iterable[str | None]) -> pa.StructArray:
@@ -88,21 +83,6 @@ def parse_claim(text: str) -> tuple[str, str, str]:
             "(spatialtrust backends --relations lists all relations)"
         )
     return parts["subject"], parts["relation"], parts["object"]
-
-
-def parse_answers(replies: pa.Array | pa.ChunkedArray | Iterable[str | None]) -> pa.Array:
-    """Replies as ``yes``, ``no`` or ``unparsed``; null stays null (no reply was given).
-
-    A reply counts by how it begins; one that begins with neither is ``unparsed``.
-
-    >>> parse_answers(["Yes, it is.", "no", "The mug.", None]).to_pylist()
-    ['yes', 'no', 'unparsed', None]
-    """
-    column = pc.utf8_lower(_strings(replies))
-    yes = pc.match_substring_regex(column, pattern=_ANSWERS["yes"])
-    no = pc.match_substring_regex(column, pattern=_ANSWERS["no"])
-    parsed = pc.if_else(yes, "yes", pc.if_else(no, "no", "unparsed"))
-    return parsed.combine_chunks() if isinstance(parsed, pa.ChunkedArray) else parsed
 
 
 def canonical_names(wordings: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from spatialtrust.errors import InputError, UnknownRelationError
 from spatialtrust.language import (
     canonical_names,
-    parse_answers,
     parse_claim,
     parse_claims,
     sentence,
@@ -69,25 +68,6 @@ def test_null_and_unreadable_texts_keep_their_place() -> None:
 @given(st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=5))
 def test_any_text_is_survived(texts: list[str | None]) -> None:
     assert len(parse_claims(texts)) == len(texts)
-    assert set(parse_answers(texts).to_pylist()) <= {"yes", "no", "unparsed", None}
-
-
-@pytest.mark.parametrize(
-    ("reply", "meant"),
-    [
-        ("Yes, it is.", "yes"),
-        ("NO", "no"),
-        (" true", "yes"),
-        ("not at all", "no"),
-        ("The mug is.", "unparsed"),
-        ("", "unparsed"),
-        ("nowhere", "unparsed"),
-        ("yesterday", "unparsed"),
-        (None, None),
-    ],
-)
-def test_replies_count_by_how_they_begin(reply: str | None, meant: str | None) -> None:
-    assert parse_answers([reply]).to_pylist() == [meant]
 
 
 def test_canonical_names_of_a_column() -> None:

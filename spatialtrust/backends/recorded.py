@@ -6,6 +6,7 @@ Nothing is computed, so no image needs to exist. What was not recorded has a row
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.io.answers import check_kind, read_answers
 from spatialtrust.io.detections import read_detections
 from spatialtrust.io.matching import match_names, resolve
-from spatialtrust.io.parquet import read_table
 from spatialtrust.tables import Answers, Detections
 
 if TYPE_CHECKING:
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
     from spatialtrust.arrays import Pixels
     from spatialtrust.backends.base import Options
+    from spatialtrust.io.answers import RecordedAnswers
     from spatialtrust.io.detections import Recorded
     from spatialtrust.tables import Claims, Grounding
 
+log: Final = logging.getLogger("spatialtrust")
+
 NOT_RECORDED: Final = "not_recorded"
 NOT_FOUND: Final = "not_found"
+_MOST: Final = 20
 
 
 @dataclass
@@ -75,11 +80,11 @@ class RecordedDetector:
 
 @dataclass
 class RecordedAsker:
-    """Answers from a table keyed by claim, model, view, form and prompt.
+    """Answers from a file or a folder of parts, see :mod:`spatialtrust.io.answers`.
 
     Attributes
     ----------
-    path: Parquet file or folder of parts; read at the first call.
+    path: read at the first call.
     reference: what it was opened by; written as ``model`` where nothing was recorded.
     """
 
@@ -89,12 +94,17 @@ class RecordedAsker:
 
     @property
     def revision(self) -> str | None:
-        """Hash of the file's bytes; None for a folder."""
-        return file_revision(self.path)
+        """Hash of the file, or of all files of the folder with their names."""
+        return revision_of(self.path)
 
     @cached_property
-    def _recorded(self) -> Answers:
-        return Answers.from_arrow(read_table(self.path), str(self.path))
+    def _recorded(self) -> RecordedAnswers:
+        found = read_answers(self.path, self.reference)
+        for note in (*found.notes, *map(str, found.faults[:_MOST])):
+            log.warning("%s", note)
+        if len(found.faults) > _MOST:
+            log.warning("... and %d more rows with faults", len(found.faults) - _MOST)
+        return found
 
     def ask(
         self,
@@ -107,11 +117,9 @@ class RecordedAsker:
         grounding: Grounding | None = None,
     ) -> Answers:
         """The recorded rows of these claims, views, forms and prompts, under the recorded model."""
-        known = self._recorded.data
-        wanted = pc.is_in(known["claim_id"], value_set=claims.column("claim_id").combine_chunks())
+        found = self._recorded.of(claims).data
         for name, values in (("view", views), ("form", forms), ("prompt_id", prompts)):
-            wanted = pc.and_(wanted, pc.is_in(known[name], value_set=pa.array(list(values))))
-        found = known.filter(wanted)
+            found = found.filter(pc.is_in(found[name], value_set=pa.array(list(values))))
         asked = claims.column("claim_id")
         lost = asked.filter(
             pc.invert(pc.is_in(asked, value_set=found["claim_id"].combine_chunks()))
@@ -130,7 +138,7 @@ class RecordedAsker:
 
     def _model(self) -> str:
         """Whose answers are missing: the one model that was recorded, or the whole record."""
-        models = pc.unique(self._recorded.column("model")).to_pylist()
+        models = pc.unique(self._recorded.answers.column("model")).to_pylist()
         return models[0] if len(models) == 1 else self.reference
 
 
@@ -141,6 +149,7 @@ def open_detector(target: str, reference: str, options: Options) -> RecordedDete
 
 def open_asker(target: str, reference: str, options: Options) -> RecordedAsker:
     """What the registry calls for ``recorded:`` as an asker."""
+    check_kind(Path(target))
     return RecordedAsker(Path(target), reference)
 
 
@@ -182,3 +191,14 @@ def keep_phrases(
 def file_revision(path: Path) -> str | None:
     """SHA-256 of a file; None for a folder or where there is none."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def revision_of(path: Path) -> str | None:
+    """Hash of a file, or of all files of a folder with their names."""
+    if not path.is_dir():
+        return file_revision(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path).as_posix()} {file_revision(file)}\n".encode())
+    return digest.hexdigest()

@@ -8,6 +8,7 @@ spatialtrust link run/
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +20,9 @@ from spatialtrust.defaults import MIN_CONFIDENCE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from spatialtrust.io.claim_files import ClaimFile
     from spatialtrust.run.config import RunConfig
-    from spatialtrust.tables import Claims
+    from spatialtrust.run.plan import Job
 
 Images = Annotated[
     list[Path] | None, typer.Argument(help="Image files, and folders (searched recursively).")
@@ -47,7 +49,8 @@ Objects = Annotated[
 ]
 Vocabulary = Annotated[Path | None, typer.Option(help="File of phrases to look for, one a line.")]
 ClaimsFile = Annotated[
-    Path | None, typer.Option("--claims", help="Your own claims, as for verify; boxes not needed.")
+    Path | None,
+    typer.Option("--claims", help="Your own claims, as for verify, with answers or not."),
 ]
 Relations = Annotated[str | None, typer.Option(help='Such as "left of, above, on".')]
 Pairs = Annotated[str | None, typer.Option(help='Only these, such as "mug:kettle, mug:table".')]
@@ -325,23 +328,49 @@ def _run(
     """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
     from spatialtrust.run.plan import execute, prepare
 
-    job = prepare(settings, out, images, None if claims is None else _claims(claims))
+    given = None if claims is None else _claims(claims)
+    if given is None:
+        job = prepare(settings, out, images)
+    else:
+        job = prepare(settings, out, images, given.claims, answers=given.answers)
     for note in job.notes:
         say(note)
+    if "claims" in names and (said := _who_answers(job, given)):
+        say(said)
     total = job.source.images.num_rows if job.source.images is not None else None
     with images_done(total) as advance:
         found = execute(job, names, progress=lambda count: advance(count, "images"), remake=remake)
     emit(found)
 
 
-def _claims(path: Path) -> Claims:
-    """The user's claims; rows that cannot be used are named on stderr."""
+def _claims(path: Path) -> ClaimFile:
+    """The user's claims and answers; rows that cannot be used are named on stderr."""
     from spatialtrust.io.claim_files import read_statements
 
     found = read_statements(path)
     for fault in found.faults:
         say(str(fault))
-    return found.claims
+    if found.unparsed is not None:
+        say(found.unparsed)
+    if found.answers is None or not len(found.answers):
+        return replace(found, answers=None)
+    model = [f"recorded:{path.name}"] * len(found.answers)
+    return replace(found, answers=found.answers.with_columns({"model": model}))
+
+
+def _who_answers(job: Job, given: ClaimFile | None) -> str | None:
+    """Whose answers a run uses, where that is not plain from its settings."""
+    from spatialtrust.run.config import NO_ASKER
+
+    asker = job.config.asker
+    if given is not None and given.answers is not None:
+        count, model = len(given.answers), given.answers.strings("model")[0]
+        if job.answers is not None:
+            return f"{model}: the {count} answers in the file are used, as no asker is set"
+        return f"{model}: the {count} answers in the file are not used: {asker} is asked"
+    if asker == NO_ASKER:
+        return "no asker is set and no answers were given: claims are judged by boxes alone"
+    return None
 
 
 def _settings(config: Path | None, run: Path | None = None, **options: Any) -> RunConfig:

@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 from spatialtrust.errors import ColumnError, FileError, RowError, suggest
 from spatialtrust.io.boxes import BoxConvention, choose_convention, parse_boxes, to_corners
 from spatialtrust.io.rows import RawRows, read_rows
-from spatialtrust.language import canonical_names, parse_answers, parse_claims
+from spatialtrust.language import canonical_names, parse_claims
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES, PHRASES
+from spatialtrust.replies import NUMBER, parse_answers, texts_of
 from spatialtrust.tables import Answers, Claims, Grounding
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ClaimFile:
     convention: how the boxes were read.
     faults: what was wrong with single rows, in the file's order.
     broken: why the file ends early; None where it was read whole.
+    unparsed: how many answers are neither yes nor no, in a sentence; None where all are.
     """
 
     claims: Claims
@@ -56,6 +58,7 @@ class ClaimFile:
     convention: BoxConvention
     faults: tuple[RowError, ...]
     broken: FileError | None
+    unparsed: str | None = None
 
 
 def read_claims(
@@ -118,7 +121,8 @@ def claims_from_rows(
         rows.source,
     )
     boxes, convention, size = _boxes(reader, box_format, box_unit)
-    answers = _answers(reader, claim_id)
+    heard = _heard(reader)
+    answers = None if heard is None else _answers(heard, reader, claim_id)
     return ClaimFile(
         claims,
         Grounding.from_boxes(*boxes, size, reader.reasons),
@@ -127,7 +131,24 @@ def claims_from_rows(
         convention,
         tuple(sorted(reader.faults, key=lambda fault: fault.row)),
         rows.broken,
+        unparsed=None if heard is None else heard.unparsed,
     )
+
+
+def answers_from_rows(rows: RawRows) -> tuple[Heard, tuple[RowError, ...]]:
+    """What a VLM said in each row, read as in a file of claims, and what is wrong with rows.
+
+    Raises
+    ------
+    ColumnError: there is neither a column ``answer`` nor ``p_yes``.
+    """
+    reader = _Reader(rows)
+    heard = _heard(reader)
+    if heard is None:
+        found = ", ".join(rows.table.column_names) or "none"
+        remedy = f"give what the VLM said there, or P(yes) in p_yes; columns found: {found}"
+        raise ColumnError(rows.source, "answer", "is missing", remedy)
+    return heard, tuple(reader.faults)
 
 
 def _require_columns(rows: RawRows) -> None:
@@ -355,23 +376,65 @@ def _image_size(reader: _Reader, convention: BoxConvention) -> NDArray[np.float6
     return size
 
 
-def _answers(reader: _Reader, claim_id: pa.Array) -> Answers | None:
-    said, share = reader.text("answer"), reader.text("p_yes")
-    if said is None and share is None:
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a VLM said in each of (N,) rows.
+
+    Attributes
+    ----------
+    answer: ``yes``, ``no``, ``unparsed``; null where nothing was said.
+    p_yes: float64, P(yes); NaN where it was not given.
+    unparsed: how many answers are neither yes nor no, in a sentence; None where all are.
+    """
+
+    answer: pa.Array
+    p_yes: NDArray[np.float64]
+    unparsed: str | None
+
+
+def _heard(reader: _Reader) -> Heard | None:
+    names = reader.rows.table.column_names
+    share = reader.text("p_yes")
+    if "answer" not in names and share is None:
         return None
-    rows = len(reader.rows.table)
-    p_yes = np.full(rows, np.nan)
+    p_yes = np.full(len(reader.rows.table), np.nan)
     if share is not None:
         p_yes, wrong = _floats(share)
         wrong |= (p_yes < 0) | (p_yes > 1)
         reader.blame(wrong, "p_yes", "is not a number from 0 to 1", "give P(yes), or nothing")
         p_yes[wrong] = np.nan
-    from_share = pa.array(np.where(p_yes >= 0.5, "yes", "no"), mask=np.isnan(p_yes))
-    answer = from_share if said is None else pc.coalesce(parse_answers(said), from_share)
+    answer = pa.array(np.where(p_yes >= 0.5, "yes", "no"), mask=np.isnan(p_yes))
+    said = None
+    if "answer" in names:
+        said = texts_of(reader.rows.table["answer"])
+        answer = pc.coalesce(parse_answers(reader.rows.table["answer"]), answer)
     unparsed = pc.equal(answer, "unparsed").fill_null(False).to_numpy(zero_copy_only=False)
     missing = answer.is_null().to_numpy(zero_copy_only=False) & ~reader.rows.unreadable
     reader.reasons[unparsed] |= np.uint32(bit("answer_unparsed"))
     reader.reasons[missing] |= np.uint32(bit("answer_missing"))
+    return Heard(answer, p_yes, _unparsed(reader.rows, unparsed, said))
+
+
+_SHOWN: Final = 60
+
+
+def _unparsed(rows: RawRows, unparsed: NDArray[np.bool_], said: pa.Array | None) -> str | None:
+    """How many answers say neither yes nor no, the first of them, and where numbers belong."""
+    if said is None or not unparsed.any():
+        return None
+    first = int(np.argmax(unparsed))
+    shown = " ".join(said[first].as_py().split())
+    shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} ..."
+    numbers = pc.match_substring_regex(said.filter(pa.array(unparsed)), pattern=NUMBER)
+    remedy = "; a number belongs in p_yes" if pc.any(numbers).as_py() else ""
+    return (
+        f"{rows.source}: {int(unparsed.sum())} of {len(said) - said.null_count} answers are "
+        f'neither yes nor no (first: row {int(rows.lines[first])} "{shown}"){remedy}'
+    )
+
+
+def _answers(heard: Heard, reader: _Reader, claim_id: pa.Array) -> Answers:
+    rows = len(reader.rows.table)
     return Answers.from_columns(
         {
             "claim_id": claim_id,
@@ -379,12 +442,12 @@ def _answers(reader: _Reader, claim_id: pa.Array) -> Answers | None:
             "view": pa.repeat("plain", rows),
             "form": pa.repeat("claim", rows),
             "prompt_id": pa.repeat("default", rows),
-            "answer": answer,
-            "p_yes": pa.array(p_yes, pa.float32(), from_pandas=True),
+            "answer": heard.answer,
+            "p_yes": pa.array(heard.p_yes, pa.float32(), from_pandas=True),
             "status": pa.repeat("ok", rows),
         },
         reader.rows.source,
-    ).select(answer.is_valid().to_numpy(zero_copy_only=False))
+    ).select(heard.answer.is_valid().to_numpy(zero_copy_only=False))
 
 
 def _floats(column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -104,6 +104,8 @@ def verify(
         verdicts = verdicts.with_columns({"explanation": _in_words(grounds, verdicts)})
     verdicts = _with_given(verdicts, file)
     notes = [file.convention.describe(), f"decided by: {rule}"]
+    if file.unparsed is not None:
+        notes.append(file.unparsed)
     if file.answers is not None and not fitted.uses_answers:
         notes.append(ANSWERS_UNUSED)
     seen = fitted.seen_share(file.claims)

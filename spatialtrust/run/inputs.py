@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from spatialtrust.backends.recorded import file_revision
 from spatialtrust.io.detections import read_detections
 from spatialtrust.io.matching import match_names
 from spatialtrust.run.folder import RunFolder
@@ -15,7 +14,7 @@ from spatialtrust.run.folder import RunFolder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from spatialtrust.tables import Claims
+    from spatialtrust.tables import Answers, Claims
 
 _MOST: Final = 20
 
@@ -63,12 +62,8 @@ def given_claims(claims: Claims, image_ids: list[str]) -> tuple[pa.Table, int]:
     return placed, len(names) - placed.num_rows
 
 
-def revision_of(path: Path) -> str | None:
-    """Hash of a file, or of all files of a folder with their names."""
-    if not path.is_dir():
-        return file_revision(path)
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            digest.update(f"{file.relative_to(path).as_posix()} {file_revision(file)}\n".encode())
-    return digest.hexdigest()
+def given_answers(answers: Answers, claims: pa.Table) -> pa.Table:
+    """The answers to the claims that :func:`given_claims` placed, with the image of each."""
+    place = pc.index_in(answers.column("claim_id"), value_set=claims["claim_id"].combine_chunks())
+    owned = answers.data.append_column("image_id", claims["image_id"].take(place))
+    return owned.filter(place.is_valid())

@@ -5,25 +5,39 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from spatialtrust.backends.recorded import revision_of
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError
+from spatialtrust.fusion.model import ANSWERS_UNUSED
 from spatialtrust.graph.formats import KINDS
 from spatialtrust.io.images import list_images
 from spatialtrust.run.config import NO_ASKER
 from spatialtrust.run.engine import run
 from spatialtrust.run.folder import MANIFEST, RunFolder
-from spatialtrust.run.inputs import given_claims, images_of, recorded_boxes, revision_of
+from spatialtrust.run.inputs import given_answers, given_claims, images_of, recorded_boxes
 from spatialtrust.run.models import Models
 from spatialtrust.run.parts import Source
-from spatialtrust.run.stages import Ask, Decide, Detect, Fuse, Gather, Link, MakeClaims, ReadImages
+from spatialtrust.run.stages import (
+    Ask,
+    Decide,
+    Detect,
+    Fuse,
+    Gather,
+    Link,
+    MakeClaims,
+    ReadImages,
+    TakeAnswers,
+)
 from spatialtrust.run.stages.base import opened_by
 
 if TYPE_CHECKING:
@@ -31,7 +45,7 @@ if TYPE_CHECKING:
 
     from spatialtrust.run.config import RunConfig
     from spatialtrust.run.parts import Stage
-    from spatialtrust.tables import Claims
+    from spatialtrust.tables import Answers, Claims, Table
 
 log: Final = logging.getLogger("spatialtrust")
 
@@ -49,6 +63,8 @@ class Job:
     models: what the settings name, opened once.
     source: the images and what goes with them.
     claims_hash: of the user's claims; None: pairs are enumerated.
+    answers: what takes the answers that came with the claims; None: there are none, or an asker is
+        set and asked instead.
     notes: what was noticed while preparing, one sentence each.
     """
 
@@ -57,6 +73,7 @@ class Job:
     models: Models
     source: Source = field(default_factory=Source)
     claims_hash: str | None = None
+    answers: TakeAnswers | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -66,6 +83,7 @@ def prepare(
     images: Iterable[str | Path] | None = None,
     claims: Claims | None = None,
     *,
+    answers: Answers | None = None,
     models: Models | None = None,
 ) -> Job:
     """List the images and lay recorded boxes and the user's claims to them.
@@ -74,6 +92,7 @@ def prepare(
     ----------
     images: files and folders; None: the images that the run folder has.
     claims: the user's own; None: pairs of objects are enumerated.
+    answers: what a VLM said of these claims; used where no asker is set.
     models: of these settings, where they are open already.
 
     Raises
@@ -85,15 +104,24 @@ def prepare(
     notes: list[str] = []
     if recorded := config.recorded_boxes:
         side["recorded"], notes = recorded_boxes(recorded, listing["image_id"].to_pylist())
-    digest = None
+    digest = taken = None
     if claims is not None:
         side["given_claims"], unknown = given_claims(claims, listing["image_id"].to_pylist())
-        digest = hashlib.sha256(str(claims.data.to_pylist()).encode()).hexdigest()
+        digest = _digest(claims)
+        if answers is not None and len(answers) and config.asker == NO_ASKER:
+            side["given_answers"] = given_answers(answers, side["given_claims"])
+            models_named = pc.unique(answers.column("model")).to_pylist()
+            taken = TakeAnswers(", ".join(models_named), _digest(answers))
         if unknown:
             notes.append(f"{unknown} claims are on images that were not given and are left out")
     fresh = listing if images is not None else None
     source = Source(fresh, side, config.part_size)
-    return Job(config, Path(out), models or Models(config), source, digest, tuple(notes))
+    opened = models or Models(config)
+    return Job(config, Path(out), opened, source, digest, taken, tuple(notes))
+
+
+def _digest(table: Table) -> str:
+    return hashlib.sha256(str(table.data.to_pylist()).encode()).hexdigest()
 
 
 def stages_of(job: Job, names: Sequence[str]) -> list[Stage]:
@@ -136,6 +164,8 @@ class _Steps:
 
     def ask(self) -> list[Stage]:
         config = self.config
+        if self.job.answers is not None:
+            return [self.job.answers]
         if config.asker == NO_ASKER:
             raise InputError(
                 "no asker is set; give --asker, such as blip2:Salesforce/blip2-opt-2.7b "
@@ -150,6 +180,8 @@ class _Steps:
 
     def fuse(self) -> list[Stage]:
         model = self.models.trust
+        if self.job.answers is not None and not model.uses_answers:
+            log.warning("%s", ANSWERS_UNUSED)
         return [opened_by(Fuse(self.config.trust_model, model.sha256), lambda: model)]
 
     def decide(self) -> list[Stage]:
@@ -186,23 +218,27 @@ def execute(
 ) -> dict[str, Any]:
     """Run some steps, all by default, and say what came out.
 
-    Without an asker ``ask`` is passed over: the verifier proposes the edges. Where graphs were
-    linked before, ``decide`` links them again; files of earlier verdicts that are left are named,
-    as a warning and under ``stale``.
+    Without an asker ``ask`` is passed over, and the verifier proposes the edges; but answers that
+    came with the claims are taken along with these. Where graphs
+    were linked before, ``decide`` links them again; files of earlier verdicts that are left are
+    named, as a warning and under ``stale``.
 
     Raises
     ------
-    InputError: see :func:`spatialtrust.run.engine.run`; or the folder has answers and no
-        asker is set.
+    InputError: see :func:`spatialtrust.run.engine.run`; or the folder has answers and there is
+        neither an asker nor a file of claims with answers.
     """
     if job.out is None:
         raise InputError("a run needs a folder; give one to prepare()")
     wanted = asked_steps(job.config, _linked_again(job, job.out, names))
+    if job.answers is not None and "claims" in names:
+        wanted.append("ask")
     whole = tuple(names) == STAGES
     if whole and "ask" not in wanted and any((job.out / "answers").glob("*.parquet")):
         raise InputError(
-            f"{job.out}: has a VLM's answers and you ask for none; give another --out, or run the "
-            "later stages alone (gather fuse decide link)"
+            f"{job.out}: has a VLM's answers and you ask for none; give its --asker, the --claims "
+            "that they came with, or another --out; or run the later stages alone (gather fuse "
+            "decide link)"
         )
     started = time.perf_counter()
     stages = stages_of(job, wanted)
@@ -303,6 +339,17 @@ def settings_of(out: str | Path) -> dict[str, Any]:
         return dict(folder.manifest.get("settings", {}))
 
 
+def _answered(folder: RunFolder) -> dict[str, int]:
+    """How many answers say yes, no or neither, and why others are missing."""
+    said: Counter[str] = Counter()
+    for file in folder.files("answers"):
+        table = pq.read_table(file, columns=["answer", "status"])
+        counts = pc.value_counts(pc.coalesce(table["answer"], table["status"], "missing"))
+        for entry in counts.to_pylist():
+            said[entry["values"]] += entry["counts"]
+    return dict(sorted(said.items()))
+
+
 def summary(out: str | Path) -> dict[str, Any]:
     """Counts of a run folder's tables, read part by part."""
     folder = RunFolder(out)
@@ -314,6 +361,8 @@ def summary(out: str | Path) -> dict[str, Any]:
         if folder.parts(name)
     }
     found: dict[str, Any] = {"rows": rows}
+    if "answers" in rows:
+        found["answers"] = _answered(folder)
     if folder.parts("scenes"):
         graphs = pa.concat_tables([folder.read("scenes", part) for part in folder.parts("scenes")])
         listed = graphs.drop_columns("graph").to_pylist()

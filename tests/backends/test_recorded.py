@@ -61,3 +61,15 @@ def test_the_revision_is_the_content_of_the_file(tmp_path) -> None:
         (tmp_path / name).write_text(json.dumps(content))
     revision = [open_detector(f"recorded:{tmp_path / n}.json").revision for n in "abc"]
     assert revision[0] == revision[1] != revision[2]
+
+
+def test_replies_are_read_and_counted_and_a_folder_has_a_revision(tmp_path, caplog) -> None:
+    asker = answers(tmp_path, {"claim_id": "1", "answer": "Yes, it is."},
+                    {"claim_id": "2", "answer": "Not sure"})  # fmt: skip
+    found = asker.ask({}, claims("1", "2", "3"))
+    assert found.strings("answer") == ["yes", "unparsed", None]
+    assert "1 of 2 answers are neither yes nor no" in caplog.text
+    folder = open_asker(f"recorded:{tmp_path}")
+    before = folder.revision
+    answers(tmp_path, {"claim_id": "1", "answer": "no"})
+    assert None is not before != folder.revision

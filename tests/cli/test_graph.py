@@ -106,3 +106,87 @@ def test_a_step_too_early_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_p
     said = capsys.readouterr().err
     assert "has no table" in said
     assert said.count("\n") == 1
+
+
+SAID = [("The kettle is left of the bowl.", "breakfast.jpg", "No."),
+        ("The lamp is left of the book.", "reading.jpg", "Yes, it is."),
+        ("The book is right of the lamp.", "reading.jpg", "Not sure")]  # fmt: skip
+
+
+def write_said(path: Path, said: list[tuple[str, str, str | None]] = SAID) -> Path:
+    rows = [{"caption": text, "image": image, "answer": answer} for text, image, answer in said]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+def talk(out: Path, *more: object, asker: str = "none") -> str:
+    """What graph says on stderr."""
+    arguments = ["graph", SCENES, "--detections", BOXES, "--asker", asker, "--out", out,
+                 "--no-overlays", *more]  # fmt: skip
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stderr
+
+
+def asserted(run: Path) -> list[str | None]:
+    rows = read_table(run / "verdicts").sort_by("claim_id").to_pylist()
+    return [row["asserted"] for row in rows]
+
+
+def test_answers_in_the_file_of_claims_are_the_answers_of_the_run(tmp_path) -> None:
+    own, run = write_said(tmp_path / "own.jsonl"), tmp_path / "run"
+    said = talk(run, "--claims", own)
+    assert "recorded:own.jsonl: the 3 answers in the file are used" in said
+    assert '1 of 3 answers are neither yes nor no (first: row 3 "Not sure")' in said
+    assert asserted(run) == ["no", "yes", None]
+    assert set(read_table(run / "answers")["model"].to_pylist()) == {"recorded:own.jsonl"}
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["tables"]["answers"]["made_with"]["asker"] == "recorded:own.jsonl"
+    write_said(own, [(*SAID[0][:2], "Yes."), *SAID[1:]])
+    found = graph(run, "--claims", own)
+    assert found["answers"] == {"unparsed": 1, "yes": 2}
+    assert asserted(run) == ["yes", "yes", None]
+    with pytest.raises(InputError, match="the --claims that they came with"):
+        graph(run)
+    call("fuse", run)
+    call("decide", run, "--min-confidence", "0.9")
+    assert asserted(run) == ["yes", "yes", None]
+
+
+def test_the_steps_take_the_answers_as_the_whole_does(tmp_path) -> None:
+    own = write_said(tmp_path / "own.jsonl")
+    graph(tmp_path / "whole", "--claims", own)
+    run = tmp_path / "steps"
+    call("detect", SCENES, "--detections", BOXES, "--claims", own, "--out", run)
+    call("claims", run, "--claims", own)
+    for step in ("gather", "fuse", "decide", "link"):
+        call(step, run)
+    names = ("claims", "answers", "evidence", "scores", "verdicts")
+    assert same(tables(run, names), tables(tmp_path / "whole", names))
+
+
+def test_who_answers_is_said(tmp_path) -> None:
+    own = write_said(tmp_path / "own.jsonl")
+    asked = talk(tmp_path / "asked", "--claims", own, asker=f"recorded:{own}")
+    assert "the 3 answers in the file are not used: recorded:" in asked
+    assert asserted(tmp_path / "asked") == ["no", "yes", None]
+    assert "by boxes alone" in talk(tmp_path / "pairs")
+    silent = write_said(tmp_path / "silent.jsonl", [(*row[:2], None) for row in SAID])
+    assert "by boxes alone" in talk(tmp_path / "silent", "--claims", silent)
+    assert asserted(tmp_path / "silent") == ["yes"] * 3
+
+
+def test_labels_and_fit_hear_the_answers_in_the_file_of_claims(tmp_path) -> None:
+    from spatialtrust.jobs.labelling import read_labels
+
+    run = tmp_path / "run"
+    graph(run, "--claims", write_said(tmp_path / "own.jsonl"))
+    call("label", run, "--rows", "3")
+    path = run / "labels.csv"
+    lines = path.read_text().splitlines()
+    filled = [line.replace(",,certify,", ",1,certify,").replace(",,fit,", ",1,fit,")
+              for line in lines]  # fmt: skip
+    path.write_text("\n".join(filled))
+    labels = read_labels(run)
+    assert labels.answers is not None
+    assert set(labels.answers.strings("model")) == {"recorded:own.jsonl"}

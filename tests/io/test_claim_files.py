@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -215,3 +216,51 @@ def test_all_labelled_statements_read_without_a_fault(shared_data: Path) -> None
     assert not file.faults
     assert not file.grounding.reasons.any()
     assert file.convention.describe().startswith("boxes are read as cxcywh in fractions")
+
+
+def _said(tmp_path: Path, name: str, answers: list[Any]) -> ClaimFile:
+    rows = [{**_ROW, "answer": answer} for answer in answers]
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pq.write_table(pa.table({key: [row[key] for row in rows] for key in rows[0]}), path)
+    elif ".csv" in name:
+        boxes = ["[0.2, 0.5, 0.2, 0.2]", "[0.7, 0.5, 0.2, 0.2]"]
+        written = pa.table(
+            {
+                "caption": [_ROW["caption"]] * len(rows),
+                "subject_box": [boxes[0]] * len(rows),
+                "object_box": [boxes[1]] * len(rows),
+                "answer": [None if answer is None else str(answer) for answer in answers],
+            }
+        )
+        pa.csv.write_csv(written, path)
+    else:
+        _write(path, list(rows))
+    return read_claims(path)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_what_is_neither_yes_nor_no_is_counted_with_the_first_of_it(tmp_path, kind) -> None:
+    said = ["Yes, it is.", "Not sure", "No doubt, it is.", "Yes and no.", "no", None]
+    file = _said(tmp_path, f"c.{kind}", said)
+    assert file.answers is not None
+    assert file.answers.strings("answer") == ["yes", "unparsed", "yes", "unparsed", "no"]
+    line = 3 if kind == "csv" else 2
+    assert file.unparsed == (
+        f"{tmp_path / 'c.'}{kind}: 2 of 5 answers are neither yes nor no "
+        f'(first: row {line} "Not sure")'
+    )
+    assert _reasons(file)[3] == ["answer_unparsed"]
+    assert _reasons(file)[5] == ["answer_missing"]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_number_is_no_answer_and_the_note_says_where_it_belongs(tmp_path, kind) -> None:
+    file = _said(tmp_path, f"c.{kind}", [0.93, 0.07])
+    assert file.answers is not None
+    assert file.answers.strings("answer") == ["unparsed", "unparsed"]
+    assert str(file.unparsed).endswith('"0.93"); a number belongs in p_yes')
+    flags = _said(tmp_path, f"d.{kind}", [1, 0])
+    assert flags.answers is not None
+    assert flags.answers.strings("answer") == ["yes", "no"]
+    assert flags.unparsed is None

@@ -5,6 +5,7 @@ Models load at the first batch, in whichever process that is. The same objects r
 other here, on a cluster under Ray, and one at a time from the command line.
 """
 
+from spatialtrust.run.stages.given import TakeAnswers
 from spatialtrust.run.stages.judging import Decide, Fuse, Gather
 from spatialtrust.run.stages.linking import Link
 from spatialtrust.run.stages.looking import Ask, Detect, MakeClaims, ReadImages
@@ -18,4 +19,5 @@ __all__ = [
     "Link",
     "MakeClaims",
     "ReadImages",
+    "TakeAnswers",
 ]
