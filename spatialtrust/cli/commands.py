@@ -205,6 +205,8 @@ def fit(
         claims, base=base, name=name, box_format=box_format, box_unit=box_unit, seed=seed
     )
     model.save(out)
+    for note in report["notes"]:
+        say(note)
     emit({"out": out, **report})
 
 

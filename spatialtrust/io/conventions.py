@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 LEAST_SHARE: Final = 0.05
 """Share of rows that have to misfit before the default is given up; at least two boxes and, of two
 rows or more, two rows."""
+LEAST_FOR_LOOSE: Final = 0.2
+"""The same before it is given up for ``xywh``, which fits upside-down corners too, or for another
+unit, which fits boxes of images whose size is wrong."""
 CLEARLY: Final = 3
 """A reading replaces the default where it misfits so many times fewer rows."""
 SLACK: Final = 0.02
@@ -189,13 +192,16 @@ def _clearly_better(usual: Reading, tried: list[Reading], rows: int) -> Reading 
     needed = max(min(2, rows), LEAST_SHARE * rows)
     if usual.gross < needed or usual.gross_boxes < 2:
         return None
+    unit = usual.convention.unit
     better = [r for r in tried if r.filled and r.gross * CLEARLY <= usual.gross]
+    if usual.gross < LEAST_FOR_LOOSE * rows:
+        better = [r for r in better if r.convention.unit == unit and r.convention.format != "xywh"]
     limit = min((r.gross for r in better), default=0) + _slack(rows)
     order = _COMMON_FIRST if rows < FEW else _STRICT_FIRST
     return min(
         (r for r in better if r.gross <= limit),
         key=lambda r: (
-            r.convention.unit != usual.convention.unit,
+            r.convention.unit != unit,
             order.index(r.convention.format),
             UNITS.index(r.convention.unit),
         ),

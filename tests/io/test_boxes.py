@@ -14,6 +14,7 @@ from spatialtrust.errors import ColumnError, FileError, InputError
 from spatialtrust.io.boxes import FORMATS, UNITS, BoxConvention, to_corners
 from spatialtrust.io.claim_files import read_claims, read_statements
 from spatialtrust.io.conventions import choose_convention
+from spatialtrust.jobs.own_model import fit_from
 
 _SIZE = np.array([640.0, 480.0])
 _UNKNOWN = np.full(2, np.nan)
@@ -99,6 +100,15 @@ def test_boxes_that_are_not_cut_at_the_image_are_not_taken_for_another_unit() ->
     for form, unit in (("xyxy", "pixel"), ("cxcywh", "fraction")):
         boxes = [_written(box, form, unit) for box in grown]
         assert _choose(boxes).convention == BoxConvention(form, unit, assumed=True)
+
+
+def test_upside_down_corners_do_not_turn_the_file_into_corner_and_extent() -> None:
+    boxes = [_written(box, "xyxy", "pixel") for box in _corners(100)]
+    boxes[0][:8] = boxes[0][:8, [2, 3, 0, 1]]
+    for size in (_SIZE, _UNKNOWN):
+        choice = _choose(boxes, size)
+        assert choice.convention.name == "xyxy in pixels"
+    assert "xywh" in {reading.format for reading in choice.also}
 
 
 def test_pixels_of_small_images_are_not_said_to_fit_thousandths() -> None:
@@ -217,3 +227,13 @@ def test_declared_boxes_that_do_not_fit_are_counted_and_named() -> None:
     assert found.manifest["box_misfits"] == {"degenerate_box": 1, "box_outside_image": 2}
     assert len(found.faults) == 3
     assert "1 degenerate_box, 2 box_outside_image" in found.notes[1]
+
+
+def test_fit_says_how_it_read_the_boxes(tmp_path: Path) -> None:
+    rows = [
+        {**_CLAIM, "image": f"{number}", "label": number % 2,
+         "subject_box": [30, 100, 10, 90 + number % 7], "object_box": [60, 140, 300, 400]}
+        for number in range(200)
+    ]  # fmt: skip
+    _, report = fit_from(_file(tmp_path, rows))
+    assert report["notes"][0].startswith("boxes are read as yyxx in pixels")
