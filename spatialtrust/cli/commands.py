@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -70,12 +70,18 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="Shipped model's name, or the JSON that `fit` wrote.")
 ]
 BoxFormat = Annotated[
-    Literal["xyxy", "xywh", "cxcywh"] | None,
-    typer.Option(help="Default: told from the numbers, and logged."),
+    str | None,
+    typer.Option(
+        help="xyxy, xywh, cxcywh, yxyx or yyxx (y0, y1, x0, x1). Default: the file's column "
+        "`box_format`, else told from the numbers, and logged."
+    ),
 ]
 BoxUnit = Annotated[
-    Literal["pixel", "fraction"] | None,
-    typer.Option(help="Default: told from the numbers, and logged."),
+    str | None,
+    typer.Option(
+        help="pixel, fraction or thousandth (0 to 1000 along each axis). Default: the file's "
+        "column `box_unit`, else told from the numbers, and logged."
+    ),
 ]
 
 
@@ -208,6 +214,8 @@ def fit(
         claims, base=base, name=name, box_format=box_format, box_unit=box_unit, seed=seed
     )
     model.save(out)
+    for note in report["notes"]:
+        say(note)
     emit({"out": out, **report})
 
 

@@ -1,26 +1,33 @@
 """Boxes as people write them, turned into float32 ``x1, y1, x2, y2``.
 
-One assumption is made for a whole file and said aloud; a row that does not fit it gets a reason,
-it never changes the assumption.
+One convention holds for a whole file (``io/conventions.py`` finds it where nobody gave it) and is
+said aloud; a row that does not fit it gets a reason.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.errors import InputError
 from spatialtrust.reasons import bit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-FORMATS: Final = ("xyxy", "xywh", "cxcywh")
-UNITS: Final = ("pixel", "fraction")
+FORMATS: Final = ("xyxy", "xywh", "cxcywh", "yxyx", "yyxx")
+"""Two corners, corner and extent, centre and extent; and corners with y first: ``yxyx`` is ymin,
+xmin, ymax, xmax, and ``yyxx`` is ymin, ymax, xmin, xmax."""
+UNITS: Final = ("pixel", "fraction", "thousandth")
+"""Thousandths run from 0 to 1000 along each axis of the image."""
+WHOLE_IMAGE: Final[Mapping[str, float]] = MappingProxyType({"fraction": 1.0, "thousandth": 1000.0})
+"""Width and height of every image in a unit that does not depend on the image."""
 ROUNDING: Final = 2e-3
 """Overshoot of the image, as a share of it, that counts as rounding rather than as an error."""
 
@@ -36,14 +43,23 @@ class BoxConvention:
 
     Attributes
     ----------
-    format: ``xyxy``, ``xywh`` or ``cxcywh``.
-    unit: ``pixel`` or ``fraction`` of the image.
-    assumed: False where the user said so.
+    format: one of ``FORMATS``.
+    unit: one of ``UNITS``.
+    assumed: False where the user or the file said so.
     """
 
     format: str
     unit: str
     assumed: bool
+
+    @property
+    def name(self) -> str:
+        """Format and unit in words.
+
+        >>> BoxConvention("yxyx", "thousandth", False).name
+        'yxyx in thousandths of the image'
+        """
+        return f"{self.format} in {_IN_WORDS[self.unit]}"
 
     def describe(self) -> str:
         """One sentence for the log.
@@ -51,9 +67,17 @@ class BoxConvention:
         >>> BoxConvention("cxcywh", "fraction", True).describe()
         'boxes are read as cxcywh in fractions of the image (assumed from the numbers)'
         """
-        unit = "fractions of the image" if self.unit == "fraction" else "pixels"
         origin = "assumed from the numbers" if self.assumed else "as given"
-        return f"boxes are read as {self.format} in {unit} ({origin})"
+        return f"boxes are read as {self.name} ({origin})"
+
+
+_IN_WORDS: Final = MappingProxyType(
+    {
+        "pixel": "pixels",
+        "fraction": "fractions of the image",
+        "thousandth": "thousandths of the image",
+    }
+)
 
 
 def parse_boxes(
@@ -102,36 +126,6 @@ def parse_boxes(
     return boxes, present & ~readable
 
 
-def choose_convention(
-    boxes: NDArray[np.float64], format: str | None, unit: str | None
-) -> BoxConvention:
-    """The convention of a file: what the user said, else what most rows look like.
-
-    With neither given, most rows' finite values within [0, 1] mean ``cxcywh`` fractions; anything
-    else means ``xyxy`` pixels. With one given, the other follows from it and the numbers.
-
-    Raises
-    ------
-    InputError: a name is not valid.
-
-    >>> choose_convention(np.array([[10.0, 10, 50, 60]]), None, None).format
-    'xyxy'
-    """
-    for given, valid in ((format, FORMATS), (unit, UNITS)):
-        if given is not None and given not in valid:
-            raise InputError(f'box convention "{given}" is not known; valid: {", ".join(valid)}')
-    if format is not None and unit is not None:
-        return BoxConvention(format, unit, assumed=False)
-    finite = np.isfinite(boxes).all(axis=1)
-    inside = ((boxes[finite] >= 0) & (boxes[finite] <= 1)).all(axis=1)
-    fractions = unit == "fraction" if unit else bool(inside.size and inside.mean() > 0.5)
-    return BoxConvention(
-        format or ("cxcywh" if fractions else "xyxy"),
-        unit or ("fraction" if fractions else "pixel"),
-        assumed=True,
-    )
-
-
 def to_corners(
     boxes: NDArray[np.float64],
     image_size: NDArray[np.float64],
@@ -142,8 +136,9 @@ def to_corners(
     Parameters
     ----------
     boxes: (N, 4) in the file's convention; NaN rows pass through without a reason.
-    image_size: (N, 2) width and height in the same unit (1 x 1 for fractions); NaN where unknown.
-    convention: see :func:`choose_convention`.
+    image_size: (N, 2) width and height in the same unit (``WHOLE_IMAGE`` where it holds the unit);
+        NaN where unknown.
+    convention: how the numbers are meant.
 
     Returns
     -------
@@ -159,8 +154,8 @@ def to_corners(
     given = ~np.isnan(boxes).all(axis=1)
     finite = np.isfinite(boxes).all(axis=1)
     degenerate = given & ~finite
-    deviates = finite & _deviates(boxes, convention.unit)
-    usable = finite & ~deviates
+    foreign = finite & deviates(boxes, convention.unit)
+    usable = finite & ~foreign
     extent = np.concatenate([image_size, image_size], axis=1)
     low, high = -ROUNDING * extent, (1 + ROUNDING) * extent
     with np.errstate(invalid="ignore"):
@@ -171,26 +166,46 @@ def to_corners(
     degenerate |= usable & ~(positive & area_left)
     reasons = (
         degenerate * np.uint32(bit("degenerate_box"))
-        | deviates * np.uint32(bit("box_format_deviates"))
+        | foreign * np.uint32(bit("box_format_deviates"))
         | outside * np.uint32(bit("box_outside_image"))
     ).astype(np.uint32)
-    clipped[degenerate | deviates | ~finite] = np.nan
+    clipped[degenerate | foreign | ~finite] = np.nan
     return clipped.astype(np.float32), reasons
 
 
 def _corners(boxes: NDArray[np.float64], format: str) -> NDArray[np.float64]:
-    first, second = boxes[:, :2], boxes[:, 2:]
+    return np.stack(sides(boxes.T, format), axis=1)
+
+
+def sides(numbers: NDArray[np.float64], format: str) -> tuple[NDArray[np.float64], ...]:
+    """``x1, y1, x2, y2``, each (N,), of boxes (4, N) in any format.
+
+    >>> sides(np.array([[1.0], [2.0], [3.0], [4.0]]), "yyxx")
+    (array([3.]), array([1.]), array([4.]), array([2.]))
+    """
+    a, b, c, d = numbers
     if format == "xyxy":
-        return boxes.copy()
-    start = first - second / 2 if format == "cxcywh" else first
-    return np.concatenate([start, start + second], axis=1)
+        return a, b, c, d
+    if format == "yxyx":
+        return b, a, d, c
+    if format == "yyxx":
+        return c, a, d, b
+    left, top = (a - c / 2, b - d / 2) if format == "cxcywh" else (a, b)
+    return left, top, left + c, top + d
 
 
-def _deviates(boxes: NDArray[np.float64], unit: str) -> NDArray[np.bool_]:
-    """Rows that are plainly in the other unit: fractions above 2, or pixels all within [0, 1]."""
-    if unit == "fraction":
-        return np.asarray((np.abs(boxes) > 2).any(axis=1))
-    return np.asarray(((boxes >= 0) & (boxes <= 1)).all(axis=1))
+def deviates(boxes: NDArray[np.float64], unit: str) -> NDArray[np.bool_]:
+    """Rows of (N, 4) that are plainly in another unit.
+
+    Numbers beyond twice the image are no fractions (or thousandths) of it, and numbers that all lie
+    within [0, 1] are neither pixels nor thousandths.
+    """
+    foreign = np.zeros(len(boxes), dtype=bool)
+    if unit in WHOLE_IMAGE:
+        foreign |= (np.abs(boxes) > 2 * WHOLE_IMAGE[unit]).any(axis=1)
+    if unit != "fraction":
+        foreign |= ((boxes >= 0) & (boxes <= 1)).all(axis=1)
+    return foreign
 
 
 def _to_float(column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

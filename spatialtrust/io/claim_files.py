@@ -2,7 +2,8 @@
 
 The columns are those of VSR-style statements: ``caption``, or ``subject``, ``relation`` and
 ``object``; ``subject_box`` and ``object_box``; and, if at hand, ``claim_id``, ``image``, ``width``,
-``height``, ``answer``, ``p_yes``, ``label``. Other columns are kept as they are.
+``height``, ``answer``, ``p_yes``, ``label``; a column ``box_format`` or ``box_unit`` of one value
+says how the file's boxes are written. Other columns are kept as they are.
 
 A row that cannot be used stays in the result with its reason, and is named in ``faults``.
 """
@@ -17,7 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.errors import ColumnError, FileError, RowError, suggest
-from spatialtrust.io.boxes import BoxConvention, choose_convention, parse_boxes, to_corners
+from spatialtrust.io.boxes import (
+    FORMATS,
+    UNITS,
+    WHOLE_IMAGE,
+    BoxConvention,
+    parse_boxes,
+    to_corners,
+)
+from spatialtrust.io.conventions import choose_convention, declared
 from spatialtrust.io.rows import RawRows, read_rows
 from spatialtrust.language import canonical_names, parse_claims
 from spatialtrust.reasons import bit
@@ -26,12 +35,13 @@ from spatialtrust.replies import NUMBER, parse_answers, texts_of
 from spatialtrust.tables import Answers, Claims, Grounding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 TEXT_COLUMNS: Final = ("caption", "text")
+_BOX_COLUMNS: Final = ("subject_box", "object_box", "box_format", "box_unit")
 _TRUTH: Final = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "0": 0, "0.0": 0, "false": 0, "no": 0}
 
 
@@ -48,6 +58,9 @@ class ClaimFile:
     convention: how the boxes were read.
     faults: what was wrong with single rows, in the file's order.
     broken: why the file ends early; None where it was read whole.
+    notes: what was assumed of the whole file, a sentence each: its text, how its boxes are read,
+        how else they could be, and how many do not fit.
+    box_misfits: rows with a box that could not be used as it stands, by reason code.
     unparsed: how many answers are neither yes nor no, in a sentence; None where all are.
     """
 
@@ -58,6 +71,8 @@ class ClaimFile:
     convention: BoxConvention
     faults: tuple[RowError, ...]
     broken: FileError | None
+    notes: tuple[str, ...]
+    box_misfits: Mapping[str, int]
     unparsed: str | None = None
 
 
@@ -69,30 +84,33 @@ def read_claims(
     Parameters
     ----------
     path: ``.jsonl``, ``.csv`` or ``.parquet``, the first two also with ``.gz``.
-    box_format, box_unit: see ``boxes.FORMATS`` and ``boxes.UNITS``; None: from the numbers.
+    box_format, box_unit: see ``boxes.FORMATS`` and ``boxes.UNITS``; None: from the file's columns
+        of these names, else from the numbers (:func:`conventions.choose_convention`).
 
     Raises
     ------
-    FileError: the file is missing, empty, or of an unknown kind.
-    ColumnError: columns are missing.
+    FileError: the file is missing, empty, or of an unknown kind, or its boxes fit no convention.
+    ColumnError: columns are missing, or the file names several conventions.
     InputError: ``box_format`` or ``box_unit`` is not known.
     """
     return claims_from_rows(read_rows(path), box_format=box_format, box_unit=box_unit)
 
 
 def read_statements(path: str | Path) -> ClaimFile:
-    """Read a file of claims about images in which their boxes are looked for: it may have none.
+    """Read a file of claims about images in which their boxes are looked for.
+
+    It may have boxes of its own; they are not read.
 
     Raises
     ------
     FileError, ColumnError: see :func:`read_claims`.
     """
     rows = read_rows(path)
-    table = rows.table
+    own = [name for name in _BOX_COLUMNS if name in rows.table.column_names]
+    table = rows.table.drop_columns(own)
     for name in ("subject_box", "object_box"):
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(table.num_rows))
-    return claims_from_rows(replace(rows, table=table))
+        table = table.append_column(name, pa.nulls(table.num_rows))
+    return replace(claims_from_rows(replace(rows, table=table)), given=rows.table)
 
 
 def claims_from_rows(
@@ -120,17 +138,19 @@ def claims_from_rows(
         },
         rows.source,
     )
-    boxes, convention, size = _boxes(reader, box_format, box_unit)
+    boxes = _boxes(reader, box_format, box_unit)
     heard = _heard(reader)
     answers = None if heard is None else _answers(heard, reader, claim_id)
     return ClaimFile(
         claims,
-        Grounding.from_boxes(*boxes, size, reader.reasons),
+        Grounding.from_boxes(boxes.corners[0], boxes.corners[1], boxes.size, reader.reasons),
         answers,
         rows.table,
-        convention,
+        boxes.convention,
         tuple(sorted(reader.faults, key=lambda fault: fault.row)),
         rows.broken,
+        (*rows.notes, *boxes.notes),
+        boxes.misfits,
         unparsed=None if heard is None else heard.unparsed,
     )
 
@@ -314,9 +334,25 @@ def _labels(reader: _Reader) -> pa.Array:
     return values
 
 
-def _boxes(
-    reader: _Reader, box_format: str | None, box_unit: str | None
-) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], BoxConvention, NDArray[np.float32]]:
+@dataclass(frozen=True, slots=True)
+class _Boxes:
+    """Subject's and object's corners in the frame of ``size``, and what is to be said of them."""
+
+    corners: tuple[NDArray[np.float32], NDArray[np.float32]]
+    size: NDArray[np.float32]
+    convention: BoxConvention
+    notes: tuple[str, ...]
+    misfits: Mapping[str, int]
+
+
+_BOX_PROBLEMS: Final = {
+    "degenerate_box": "is inverted, has no area inside the image or is not finite",
+    "box_format_deviates": "does not fit the file",
+    "box_outside_image": "reaches outside the image; it was cut",
+}
+
+
+def _boxes(reader: _Reader, box_format: str | None, box_unit: str | None) -> _Boxes:
     numbers = []
     for name in ("subject_box", "object_box"):
         column = reader.rows.table[name]
@@ -330,8 +366,16 @@ def _boxes(
             "degenerate_box",
         )
         numbers.append(values)
-    convention = choose_convention(np.concatenate(numbers), box_format, box_unit)
-    size = _image_size(reader, convention)
+    recorded, wrong_size = _recorded_size(reader)
+    choice = choose_convention(
+        numbers,
+        recorded,
+        box_format or declared(reader.text("box_format"), FORMATS, reader.rows, "box_format"),
+        box_unit or declared(reader.text("box_unit"), UNITS, reader.rows, "box_unit"),
+        reader.rows.source,
+    )
+    convention = choice.convention
+    size = _image_size(reader, convention, recorded, wrong_size)
     corners = []
     for role, values in zip(("subject", "object"), numbers, strict=True):
         name = f"{role}_box"
@@ -339,41 +383,58 @@ def _boxes(
         explained = np.uint32(bit("degenerate_box") | bit("row_unreadable"))
         absent = np.isnan(values).all(axis=1) & (reader.reasons & explained == 0)
         reader.reasons |= reasons | (absent * np.uint32(bit(f"{role}_missing"))).astype(np.uint32)
-        for code, problem in (
-            ("degenerate_box", "is inverted, has no area inside the image or is not finite"),
-            ("box_format_deviates", f"does not fit the file: {convention.describe()}"),
-            ("box_outside_image", "reaches outside the image; it was cut"),
-        ):
-            mask = reasons & bit(code) != 0
+        for code, problem in _BOX_PROBLEMS.items():
+            said = f"{problem}: {convention.name}" if code == "box_format_deviates" else problem
             reader.blame(
-                mask,
+                reasons & bit(code) != 0,
                 name,
-                lambda row, values=values, problem=problem: (  # type: ignore[misc]
-                    f"{values[row].tolist()} {problem}"
+                lambda row, values=values, said=said: (  # type: ignore[misc]
+                    f"{values[row].tolist()} {said}"
                 ),
                 "",
             )
         corners.append(box)
-    return (corners[0], corners[1]), convention, size.astype(np.float32)
+    misfits = {
+        code: count
+        for code in _BOX_PROBLEMS
+        if (count := int(np.count_nonzero(reader.reasons & bit(code))))
+    }
+    notes = [convention.describe(), *choice.notes]
+    if misfits:
+        counts = ", ".join(f"{count} {code}" for code, count in misfits.items())
+        rows = f"of {len(reader.rows.table)} rows with a box that does not fit"
+        notes.append(f"{rows}: {counts}")
+    return _Boxes(
+        (corners[0], corners[1]), size.astype(np.float32), convention, tuple(notes), misfits
+    )
 
 
-def _image_size(reader: _Reader, convention: BoxConvention) -> NDArray[np.float64]:
+def _recorded_size(reader: _Reader) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Width and height (N, 2) as they stand in the file, NaN where unknown; which are wrong."""
     rows = len(reader.rows.table)
-    if convention.unit == "fraction":
-        return np.ones((rows, 2))
-    size = np.full((rows, 2), np.nan)
+    size, wrong = np.full((rows, 2), np.nan), np.zeros((rows, 2), dtype=bool)
     for place, name in enumerate(("width", "height")):
         values = reader.text(name)
         if values is None:
             continue
-        size[:, place], wrong = _floats(values)
-        wrong |= size[:, place] <= 0
-        reader.blame(wrong, name, "is not a positive number", "give pixels")
-        size[wrong, place] = np.nan
-    unknown = np.isnan(size).any(axis=1)
-    size[unknown] = np.nan
-    reader.reasons[unknown] |= np.uint32(bit("image_size_unknown"))
-    return size
+        size[:, place], wrong[:, place] = _floats(values)
+    wrong |= size <= 0
+    size[wrong.any(axis=1) | np.isnan(size).any(axis=1)] = np.nan
+    return size, wrong
+
+
+def _image_size(
+    reader: _Reader,
+    convention: BoxConvention,
+    recorded: NDArray[np.float64],
+    wrong: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    if convention.unit in WHOLE_IMAGE:
+        return np.full(recorded.shape, WHOLE_IMAGE[convention.unit])
+    for place, name in enumerate(("width", "height")):
+        reader.blame(wrong[:, place], name, "is not a positive number", "give pixels")
+    reader.reasons[np.isnan(recorded).any(axis=1)] |= np.uint32(bit("image_size_unknown"))
+    return recorded
 
 
 @dataclass(frozen=True, slots=True)

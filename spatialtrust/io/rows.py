@@ -1,5 +1,6 @@
 """Rows of JSON lines, CSV and Parquet as one Arrow table, whatever state the file is in.
 
+Text may be in any common encoding (``io/encodings.py``), a CSV may use commas, semicolons or tabs.
 A clean file is read by Arrow; one that Arrow refuses is read again line by line, so that only the
 bad lines are lost. A truncated archive gives the rows before the break.
 """
@@ -10,7 +11,7 @@ import csv
 import io
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 from spatialtrust.errors import FileError, RowError
+from spatialtrust.io.encodings import DELIMITERS, as_utf8, sniff_delimiter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 KINDS: Final = (".jsonl", ".csv", ".parquet")
 _TEXT_COLUMNS: Final = (
     "claim_id", "image", "image_id", "caption", "text", "subject", "relation", "object", "answer",
+    "box_format", "box_unit",
 )  # fmt: skip
+_CSV_TEXT: Final = (*_TEXT_COLUMNS, "subject_box", "object_box", "p_yes", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class RawRows:
     faults: what was wrong with them.
     broken: why the file ends early; None where it was read whole.
     source: file name for messages.
+    notes: how the text was read where it is not plain UTF-8 with commas; a sentence each.
     """
 
     table: pa.Table
@@ -53,6 +58,7 @@ class RawRows:
     faults: tuple[RowError, ...]
     broken: FileError | None
     source: str
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_table(cls, table: pa.Table, source: str, first_line: int = 1) -> RawRows:
@@ -89,10 +95,10 @@ def read_rows(path: str | Path) -> RawRows:
             if broken is not None:
                 raise broken
             raise FileError(path, "is empty", "give at least one claim")
-        source = str(path)
-        rows = (
-            _jsonl(content, source, broken) if kind == ".jsonl" else _csv(content, source, broken)
-        )
+        content, note = as_utf8(content)
+        read = _jsonl if kind == ".jsonl" else _csv
+        rows = read(content, str(path), broken)
+        rows = replace(rows, notes=(*(() if note is None else (note,)), *rows.notes))
     if not len(rows.lines):
         raise FileError(path, "holds no claims", "give at least one row")
     if rows.unreadable.all():
@@ -160,20 +166,27 @@ def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
 
 
 def _csv(content: bytes, source: str, broken: FileError | None) -> RawRows:
+    delimiter = sniff_delimiter(content, (*_CSV_TEXT, "class", "split", "width", "height"))
+    rows = _csv_rows(content, delimiter, source, broken)
+    if delimiter == ",":
+        return rows
+    return replace(rows, notes=(f"the cells are parted by {DELIMITERS[delimiter]}",))
+
+
+def _csv_rows(content: bytes, delimiter: str, source: str, broken: FileError | None) -> RawRows:
     convert = pa.csv.ConvertOptions(
-        column_types={
-            **dict.fromkeys((*_TEXT_COLUMNS, "subject_box", "object_box"), pa.string()),
-            "p_yes": pa.string(),
-            "label": pa.string(),
-        },
-        strings_can_be_null=True,
+        column_types=dict.fromkeys(_CSV_TEXT, pa.string()), strings_can_be_null=True
     )
     try:
-        table = pa.csv.read_csv(pa.BufferReader(content), convert_options=convert)
+        table = pa.csv.read_csv(
+            pa.BufferReader(content),
+            parse_options=pa.csv.ParseOptions(delimiter=delimiter),
+            convert_options=convert,
+        )
     except pa.ArrowException:
-        return _assemble(_csv_lines(content, source), source, broken)
+        return _assemble(_csv_lines(content, delimiter, source), source, broken)
     if content.count(b"\n") not in (len(table), len(table) + 1):  # blank or multi-line cells
-        return _assemble(_csv_lines(content, source), source, broken)
+        return _assemble(_csv_lines(content, delimiter, source), source, broken)
     rows = RawRows.from_table(table, source, first_line=2)
     return RawRows(rows.table, rows.lines, rows.unreadable, (), broken, source)
 
@@ -183,10 +196,10 @@ def _json_lines(content: bytes, source: str) -> Iterator[tuple[int, Mapping[str,
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            row = json.loads(line.decode())
         except UnicodeDecodeError as error:
-            yield number, RowError(source, number, "row", f"is not UTF-8 ({error.reason})")
-        except ValueError as error:
+            yield number, RowError(source, number, "row", f"cannot be decoded ({error.reason})")
+        except (ValueError, RecursionError) as error:
             yield number, RowError(source, number, "row", f"is not JSON ({error})")
         else:
             if isinstance(row, dict):
@@ -196,29 +209,51 @@ def _json_lines(content: bytes, source: str) -> Iterator[tuple[int, Mapping[str,
                 yield number, RowError(source, number, "row", f"is a {kind}, not an object")
 
 
-def _csv_lines(content: bytes, source: str) -> Iterator[tuple[int, Mapping[str, Any] | RowError]]:
-    text = content.decode("utf-8-sig", errors="surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=False)
-    header = next(reader, [])
-    while True:
+def _csv_lines(
+    content: bytes, delimiter: str, source: str
+) -> Iterator[tuple[int, Mapping[str, Any] | RowError]]:
+    """Rows with the line on which they begin; a quote left open costs its own line alone."""
+    text = io.StringIO(content.decode(errors="surrogateescape"), newline="")
+    lines = text.readlines()
+    first = next((place for place, line in enumerate(lines) if line.strip()), 0)
+    header, start = _csv_row(lines, first, delimiter)
+    while start < len(lines):
+        number = start + 1
         try:
-            cells = next(reader, None)
+            cells, end = _csv_row(lines, start, delimiter)
         except csv.Error as error:
-            yield reader.line_num, RowError(source, reader.line_num, "row", f"is not CSV ({error})")
+            start = number
+            yield number, RowError(source, number, "row", f"is not CSV ({error})")
             continue
-        if cells is None:
-            return
+        start = end if len(cells) in (0, len(header)) else number
         if not cells:
             continue
-        number = reader.line_num
         if len(cells) != len(header):
             problem = f"has {len(cells)} cells, the header has {len(header)}"
-            yield number, RowError(source, number, "row", problem, "quote cells that hold commas")
+            remedy = f"quote cells that hold {DELIMITERS[delimiter]}"
+            yield number, RowError(source, number, "row", problem, remedy)
         elif any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell):
-            yield number, RowError(source, number, "row", "is not UTF-8", "save the file as UTF-8")
+            yield number, RowError(source, number, "row", "cannot be decoded", "save it as UTF-8")
         else:
             filled = (cell or None for cell in cells)
             yield number, dict(zip(header, filled, strict=True))
+
+
+def _csv_row(lines: list[str], start: int, delimiter: str) -> tuple[list[str], int]:
+    """The cells of the row that begins on a line, and the line after it.
+
+    Raises
+    ------
+    csv.Error: a cell is too long, or goes on over several lines without being quoted properly.
+    """
+
+    def read(strict: bool) -> tuple[list[str], int]:
+        following = (lines[place] for place in range(start, len(lines)))
+        reader = csv.reader(following, delimiter=delimiter, strict=strict)
+        return next(reader, []), start + reader.line_num
+
+    cells, end = read(strict=False)
+    return read(strict=True) if end > start + 1 else (cells, end)
 
 
 def _assemble(

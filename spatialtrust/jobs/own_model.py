@@ -56,7 +56,7 @@ def fit_from(
     """
     source = Path(source)
     read = _of_run(source) if source.is_dir() else _of_file(source, box_format, box_unit)
-    features, label, image, purpose, asker = read
+    features, label, image, purpose, asker, notes = read
     if not label.size:
         raise InputError(f"{source}: no row has a label; give 1 (true) or 0 (false)")
     model = TrustModel.fit(
@@ -82,12 +82,16 @@ def fit_from(
         "asker": model.asker,
         "calibrated_on": model.calibrated_on,
         "guarantees": guarantees,
+        "notes": list(notes),
     }
     return model, report
 
 
-_Rows = tuple[Features, "NDArray[Any]", "NDArray[Any]", "NDArray[Any] | None", str | None]
-"""Evidence, label, image, purpose, and whose answers they are, where it is known."""
+_Rows = tuple[
+    Features, "NDArray[Any]", "NDArray[Any]", "NDArray[Any] | None", str | None, tuple[str, ...]
+]
+"""Evidence, label, image, purpose, whose answers they are, where it is known, and what was assumed
+of a file."""
 
 
 def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Rows:
@@ -110,6 +114,7 @@ def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Row
         np.array(labelled.strings("image_id")),
         purpose,
         None,
+        file.notes,
     )
 
 
@@ -121,6 +126,7 @@ def _of_run(source: Path) -> _Rows:
         np.array(judged.claims.strings("image_id")),
         np.array(judged.purpose, dtype=object),
         _asker(judged.answers),
+        (),
     )
 
 

@@ -75,7 +75,8 @@ def verify(
     min_confidence: plain threshold; promises nothing. None: 0.8, unless ``accuracy`` is given.
     accuracy, delta: ask for a certified threshold instead: with probability 1 - ``delta`` at least
         ``accuracy`` of what is emitted is right, on data like the model's certification rows.
-    box_format, box_unit: how boxes are written; None: from the numbers.
+    box_format, box_unit: how boxes are written (:mod:`spatialtrust.io.boxes` lists both); None:
+        as the claims' columns of these names say, else from the numbers.
     explain: add a column ``explanation``, the verdict's grounds in words.
 
     Raises
@@ -103,7 +104,7 @@ def verify(
         grounds = fitted.explain(inputs.features(), fused)
         verdicts = verdicts.with_columns({"explanation": _in_words(grounds, verdicts)})
     verdicts = _with_given(verdicts, file)
-    notes = [file.convention.describe(), f"decided by: {rule}"]
+    notes = [*file.notes, f"decided by: {rule}"]
     if file.unparsed is not None:
         notes.append(file.unparsed)
     if file.answers is not None and not fitted.uses_answers:
@@ -181,6 +182,7 @@ def _manifest(
         "in_sample_share": seen,
         "rule": rule.to_dict(),
         "boxes": file.convention.describe(),
+        "box_misfits": dict(file.box_misfits),
         "claims": len(verdicts),
         "decisions": {entry["values"]: entry["counts"] for entry in decisions},
         "emitted": int(pc.count(verdicts.column("emitted")).as_py()),

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from spatialtrust.errors import ColumnError, FileError, InputError
-from spatialtrust.io.boxes import choose_convention, parse_boxes, to_corners
+from spatialtrust.io.boxes import BoxConvention, parse_boxes, to_corners
 from spatialtrust.io.claim_files import ClaimFile, read_claims
+from spatialtrust.io.encodings import as_utf8
 from spatialtrust.reasons import decode
 
 _ROW = {
@@ -194,8 +195,8 @@ def test_the_convention_is_one_for_the_file_and_can_be_told(tmp_path: Path) -> N
 def test_fractions_and_pixels_of_one_box_agree() -> None:
     fractions = np.array([[0.5, 0.5, 0.25, 0.5]])
     pixels = fractions * [200, 100, 200, 100]
-    given = choose_convention(fractions, None, None)
-    told = choose_convention(pixels, "cxcywh", "pixel")
+    given = BoxConvention("cxcywh", "fraction", assumed=True)
+    told = BoxConvention("cxcywh", "pixel", assumed=False)
     first, _ = to_corners(fractions, np.ones((1, 2)), given)
     second, _ = to_corners(pixels, np.array([[200.0, 100.0]]), told)
     np.testing.assert_allclose(second, first * [200, 100, 200, 100])
@@ -264,3 +265,101 @@ def test_a_number_is_no_answer_and_the_note_says_where_it_belongs(tmp_path, kind
     assert flags.answers is not None
     assert flags.answers.strings("answer") == ["yes", "no"]
     assert flags.unparsed is None
+
+
+_CAFE = {**_ROW, "subject": "café", "relation": "left of", "object": "naïve “cup”"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8", None),
+        ("utf-8-sig", None),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16: every other byte is zero"),
+        ("utf-16-be", "UTF-16: every other byte is zero"),
+        ("utf-32", "UTF-32"),
+        ("cp1252", "Windows-1252"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "jsonl.gz"])
+def test_text_in_any_common_encoding_is_the_same_text(
+    tmp_path: Path, kind: str, encoding: str, said: str | None
+) -> None:
+    if kind == "csv":
+        text = (
+            "subject,relation,object,subject_box,object_box\r\n"
+            'café,left of,"naïve “cup”","[0.2, 0.5, 0.2, 0.2]","[0.7, 0.5, 0.2, 0.2]"\r\n'
+        )
+    else:
+        text = json.dumps(_CAFE, ensure_ascii=False) + "\n"
+    content = text.encode(encoding)
+    path = tmp_path / f"c.{kind}"
+    path.write_bytes(gzip.compress(content) if kind.endswith("gz") else content)
+    file = read_claims(path)
+    assert not file.faults
+    assert file.claims.strings("subject") == ["café"]
+    assert file.claims.strings("object") == ["naïve “cup”"]
+    assert [note for note in file.notes if "text" in note] == (
+        [] if said is None else [file.notes[0]]
+    )
+    assert said is None or said in file.notes[0]
+
+
+def test_bytes_that_windows_lacks_are_latin() -> None:
+    text, note = as_utf8(b"caf\xe9 \x81")
+    assert text.decode() == "café \x81"
+    assert note is not None
+    assert "Latin-1" in note
+
+
+def test_what_of_utf_16_cannot_be_decoded_costs_its_row(tmp_path: Path) -> None:
+    line = json.dumps(_CAFE, ensure_ascii=False) + "\n"
+    bad = line.encode("utf-16-le").replace("é".encode("utf-16-le"), b"\x00\xd8")
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(b"\xff\xfe" + line.encode("utf-16-le") + bad + line.encode("utf-16-le"))
+    file = read_claims(path)
+    assert file.claims.strings("subject") == ["café", None, "café"]
+    assert [fault.row for fault in file.faults] == [2]
+
+
+@pytest.mark.parametrize(("delimiter", "said"), [(";", "semicolons"), ("\t", "tabs"), (",", None)])
+def test_the_delimiter_is_told_by_the_header(
+    tmp_path: Path, delimiter: str, said: str | None
+) -> None:
+    rows = [
+        ["caption", "subject_box", "object_box", "note"],
+        ["The mug is left of the cup.", '"[0.2, 0.5, 0.2, 0.2]"', '"[0.7, 0.5, 0.2, 0.2]"', "a"],
+    ]
+    path = tmp_path / "c.csv"
+    path.write_text("\n".join(delimiter.join(row) for row in rows) + "\n", encoding="utf-8")
+    file = read_claims(path)
+    assert file.claims.strings("relation") == ["left of"]
+    assert np.isfinite(file.grounding.subject_box).all()
+    assert any("parted by" in note for note in file.notes) == (said is not None)
+    assert said is None or any(said in note for note in file.notes)
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_a_quote_left_open_costs_one_row(tmp_path: Path, place: int) -> None:
+    good = ["The mug is left of the cup.", '"[0.2, 0.5, 0.2, 0.2]"', '"[0.7, 0.5, 0.2, 0.2]"', "a"]
+    bad = list(good)
+    bad[place] = '"' + bad[place].strip('"')
+    table = [["caption", "subject_box", "object_box", "note"], good, bad, good, good]
+    path = tmp_path / "c.csv"
+    path.write_text("\n".join(",".join(row) for row in table) + "\n", encoding="utf-8")
+    file = read_claims(path)
+    assert file.claims.strings("subject") == ["mug", None, "mug", "mug"]
+    assert [fault.row for fault in file.faults] == [3]
+
+
+def test_cells_of_several_lines_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(
+        "\ncaption,subject_box,object_box,note\n"
+        'The mug is left of the cup.,"[0.2,0.5,0.2,0.2]","[0.7,0.5,0.2,0.2]","one\n\ntwo"\n'
+        'The mug is left of the cup.,"[0.2,0.5,0.2,0.2]","[0.7,0.5,0.2,0.2]",\n'
+    )
+    file = read_claims(path)
+    assert not file.faults
+    assert file.given["note"].to_pylist() == ["one\n\ntwo", None]
