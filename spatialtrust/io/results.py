@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 _FORMULA: Final = r"^'*[=+\-@\t\r]"
 _NEUTRALISED: Final = r"^'('*[=+\-@\t\r])"
+_NUMBERS: Final = ("label", "p_yes")
+"""Columns that rows of claims keep as text, since people write yes and true there."""
+
 _BATCH: Final = 10_000
 
 
@@ -92,7 +95,7 @@ def read_results(path: str | Path) -> pa.Table:
     table = rows.table
     if name.endswith(".jsonl"):
         return table
-    columns = [_read_back(column) for column in table.columns]
+    columns = [_read_back(table[name], name in _NUMBERS) for name in table.column_names]
     names = pc.replace_substring_regex(pa.array(table.column_names), _NEUTRALISED, r"\1")
     return pa.table(columns, names=names.to_pylist())
 
@@ -140,10 +143,15 @@ def _csv(table: pa.Table) -> tuple[bytes, tuple[str, ...]]:
     return sink.getvalue(), (told,)
 
 
-def _read_back(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of CSV without apostrophes of ours, and lists as lists."""
+def _read_back(column: pa.ChunkedArray, number: bool) -> pa.ChunkedArray:
+    """A column of CSV without apostrophes of ours, lists as lists, and numbers as numbers."""
     if not pa.types.is_string(column.type):
         return column
+    if number:
+        try:
+            return column.cast(pa.float64())
+        except pa.ArrowException:
+            return column
     text = pc.replace_substring_regex(column, _NEUTRALISED, r"\1")
     known = pc.drop_null(text)
     if not len(known) or not pc.all(pc.match_substring_regex(known, r"^\[.*\]$")).as_py():

@@ -95,7 +95,7 @@ def test_cheap_tables_are_made_again_when_a_setting_changes_and_costly_ones_kept
 def test_a_stage_that_is_run_again_takes_what_stood_on_it_along(scenes, tmp_path) -> None:
     images, boxes, _ = scenes
     execute(prepare(settings(boxes), tmp_path, [images]))
-    execute(prepare(settings(boxes, min_confidence=0.9), tmp_path), ["decide"])
+    execute(prepare(settings(boxes, model="tabletop-clip"), tmp_path), ["fuse"])
     assert not list((tmp_path / "scenes").glob("*.parquet"))
     assert "scenes" not in json.loads((tmp_path / MANIFEST).read_text())["tables"]
 
