@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,13 +21,15 @@ import pyarrow.json
 import pyarrow.parquet
 
 from spatialtrust.errors import FileError, RowError
+from spatialtrust.io.scene_graph_files import BOXES, relation_rows
+from spatialtrust.io.text import utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-KINDS: Final = (".jsonl", ".csv", ".parquet")
+KINDS: Final = (".jsonl", ".csv", ".parquet", ".json")
 _TEXT_COLUMNS: Final = (
     "claim_id", "image", "image_id", "caption", "text", "subject", "relation", "object", "answer",
 )  # fmt: skip
@@ -45,6 +47,7 @@ class RawRows:
     faults: what was wrong with them.
     broken: why the file ends early; None where it was read whole.
     source: file name for messages.
+    boxes: format and unit of the boxes, where the kind of file fixes them.
     """
 
     table: pa.Table
@@ -53,6 +56,7 @@ class RawRows:
     faults: tuple[RowError, ...]
     broken: FileError | None
     source: str
+    boxes: tuple[str, str] | None = None
 
     @classmethod
     def from_table(cls, table: pa.Table, source: str, first_line: int = 1) -> RawRows:
@@ -68,7 +72,7 @@ class RawRows:
 
 
 def read_rows(path: str | Path) -> RawRows:
-    """Read ``.jsonl``, ``.csv`` (both also ``.gz``) or ``.parquet``.
+    """Read ``.jsonl``, ``.csv`` (both also ``.gz``), ``.parquet``, or scene graphs in ``.json``.
 
     Raises
     ------
@@ -83,6 +87,9 @@ def read_rows(path: str | Path) -> RawRows:
         raise FileError(path, problem, "give a file of claims")
     if kind == ".parquet":
         rows = _read_parquet(path)
+    elif kind == ".json":
+        listed = enumerate(relation_rows(path), 1)
+        rows = replace(_assemble(listed, str(path), None), boxes=BOXES)
     else:
         content, broken = _content(path)
         if not content.strip():
@@ -117,7 +124,7 @@ def _content(path: Path) -> tuple[bytes, FileError | None]:
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
     if not path.name.lower().endswith(".gz"):
-        return content, None
+        return utf8(content), None
     pieces: list[bytes] = []
     try:
         while content:  # an archive may have several members
@@ -130,7 +137,7 @@ def _content(path: Path) -> tuple[bytes, FileError | None]:
         whole_lines = b"".join(pieces).rpartition(b"\n")[0]
         remedy = "the rows before the break were read; get the file again"
         return whole_lines, FileError(path, f"is a truncated or damaged gzip ({error})", remedy)
-    return b"".join(pieces), None
+    return utf8(b"".join(pieces)), None
 
 
 def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
