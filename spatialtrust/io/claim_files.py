@@ -97,7 +97,8 @@ def claims_from_rows(
 ) -> ClaimFile:
     """The same from rows that were read already."""
     _require_columns(rows)
-    box_format, box_unit = _fixed(rows, box_format, box_unit)
+    box_format = box_format or _said_by_file(rows, "box_format")
+    box_unit = box_unit or _said_by_file(rows, "box_unit")
     reader = _Reader(rows)
     reader.reasons[rows.unreadable] |= np.uint32(bit("row_unreadable"))
     subject, relation, object_, text = _parts(reader)
@@ -131,16 +132,12 @@ def claims_from_rows(
     )
 
 
-def _fixed(
-    rows: RawRows, box_format: str | None, box_unit: str | None
-) -> tuple[str | None, str | None]:
-    """The format and unit that the kind of file fixes, else what was given."""
-    if rows.boxes is None:
-        return box_format, box_unit
-    if box_format not in (None, rows.boxes[0]) or box_unit not in (None, rows.boxes[1]):
-        problem = f"has boxes in {rows.boxes[0]} and {rows.boxes[1]}s, as every file of its kind"
-        raise FileError(rows.source, problem, "leave the box format and unit out")
-    return rows.boxes
+def _said_by_file(rows: RawRows, name: str) -> str | None:
+    """What a column of the file says of all its boxes, where it holds one value only."""
+    if name not in rows.table.column_names:
+        return None
+    values = rows.table[name].unique().drop_null().to_pylist()
+    return str(values[0]) if len(values) == 1 else None
 
 
 def _require_columns(rows: RawRows) -> None:

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +21,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 from spatialtrust.errors import FileError, RowError
-from spatialtrust.io.scene_graph_files import BOXES, relation_rows
-from spatialtrust.io.text import utf8
+from spatialtrust.io.scene_graph_files import relation_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,7 +46,6 @@ class RawRows:
     faults: what was wrong with them.
     broken: why the file ends early; None where it was read whole.
     source: file name for messages.
-    boxes: format and unit of the boxes, where the kind of file fixes them.
     """
 
     table: pa.Table
@@ -56,7 +54,6 @@ class RawRows:
     faults: tuple[RowError, ...]
     broken: FileError | None
     source: str
-    boxes: tuple[str, str] | None = None
 
     @classmethod
     def from_table(cls, table: pa.Table, source: str, first_line: int = 1) -> RawRows:
@@ -88,8 +85,7 @@ def read_rows(path: str | Path) -> RawRows:
     if kind == ".parquet":
         rows = _read_parquet(path)
     elif kind == ".json":
-        listed = enumerate(relation_rows(path), 1)
-        rows = replace(_assemble(listed, str(path), None), boxes=BOXES)
+        rows = _assemble(enumerate(relation_rows(path), 1), str(path), None)
     else:
         content, broken = _content(path)
         if not content.strip():
@@ -124,7 +120,7 @@ def _content(path: Path) -> tuple[bytes, FileError | None]:
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
     if not path.name.lower().endswith(".gz"):
-        return utf8(content), None
+        return content, None
     pieces: list[bytes] = []
     try:
         while content:  # an archive may have several members
@@ -137,7 +133,7 @@ def _content(path: Path) -> tuple[bytes, FileError | None]:
         whole_lines = b"".join(pieces).rpartition(b"\n")[0]
         remedy = "the rows before the break were read; get the file again"
         return whole_lines, FileError(path, f"is a truncated or damaged gzip ({error})", remedy)
-    return utf8(b"".join(pieces)), None
+    return b"".join(pieces), None
 
 
 def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:

@@ -79,7 +79,8 @@ def relation_rows(path: Path) -> Iterator[Mapping[str, Any] | RowError]:
     Returns
     -------
     Rows with ``image``, ``subject``, ``relation`` (as worded), ``object``, ``subject_box`` and
-    ``object_box`` (see ``BOXES``; null where the object is not there), ``width``, ``height``.
+    ``object_box`` (null where the object is not there), ``width``, ``height``, and ``box_format``
+    and ``box_unit``, which are ``BOXES``.
 
     Raises
     ------
@@ -105,6 +106,8 @@ def relation_rows(path: Path) -> Iterator[Mapping[str, Any] | RowError]:
                 "object_box": boxes[1],
                 "width": _number(graph.width),
                 "height": _number(graph.height),
+                "box_format": BOXES[0],
+                "box_unit": BOXES[1],
             }
 
 

@@ -50,18 +50,6 @@ def decode(content: bytes) -> tuple[str, str | None]:
     raise AssertionError("latin-1 decodes every byte")
 
 
-def utf8(content: bytes) -> bytes:
-    """The same text in UTF-8 where a byte order mark says that it is in UTF-16 or UTF-32.
-
-    >>> utf8("mug".encode("utf-16")), utf8(b"mug")
-    (b'mug', b'mug')
-    """
-    for mark, encoding in _MARKS[1:]:
-        if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, errors="replace").encode()
-    return content
-
-
 def read_text(path: Path) -> tuple[str, str | None]:
     """Text of a file, and what was assumed of its encoding, as a sentence for the log.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spatialtrust.errors import FileError, InputError
+from spatialtrust.errors import FileError
 from spatialtrust.io.claim_files import read_claims
 from spatialtrust.io.detections import read_detections
 
@@ -73,13 +73,6 @@ def test_objects_are_boxes_and_relations_are_claims(tmp_path, data) -> None:
     assert found.grounding.image_size[0].tolist() == [640, 480]
     assert not found.faults
     assert not found.convention.assumed
-
-
-def test_the_format_of_the_boxes_is_fixed(tmp_path) -> None:
-    file = write(tmp_path / "graph.json", GQA)
-    assert len(read_claims(file, box_format="xywh").claims) == 2
-    with pytest.raises(InputError, match="has boxes in xywh and pixels"):
-        read_claims(file, box_format="xyxy")
 
 
 def test_a_bad_relation_or_image_costs_itself(tmp_path) -> None:
