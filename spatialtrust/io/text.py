@@ -50,6 +50,15 @@ def decode(content: bytes) -> tuple[str, str | None]:
     raise AssertionError("latin-1 decodes every byte")
 
 
+def whole(text: str) -> str:
+    r"""A text that files can hold: halves of a surrogate pair become ``?``.
+
+    >>> whole("m\udc80g")
+    'm?g'
+    """
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
 def read_text(path: Path) -> tuple[str, str | None]:
     """Text of a file, and what was assumed of its encoding, as a sentence for the log.
 

@@ -254,6 +254,12 @@ def test_json_that_is_too_deep_or_unknown_is_our_error(tmp_path) -> None:
         read(tmp_path, {"a": 1})
 
 
+def test_names_that_files_cannot_hold_are_cleaned(tmp_path) -> None:
+    item = {"category": "m\ud800g", "bbox_xywh": XYWH}
+    found = read(tmp_path, [{"file_name": "a.jpg", "boxes": [item]}])
+    assert pixels(found) == [("m?g", BOX, None)]
+
+
 def test_numbers_that_are_texts_or_scores_above_one_are_said(tmp_path) -> None:
     boxes = [
         {"category": "a", "bbox_xywh": "1234"},

@@ -14,6 +14,7 @@ from spatialtrust.errors import FileError, RowError
 from spatialtrust.io.boxes import FORMATS, ROUNDING, UNITS
 from spatialtrust.io.detections.conventions import format_named, unit_named
 from spatialtrust.io.matching import RECORDED
+from spatialtrust.io.text import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +104,7 @@ class Rows:
 
     def image(self, name: str, width: Any = None, height: Any = None) -> None:
         """Note that the recorder saw an image; sizes that are no numbers are not known."""
+        name = whole(name)
         numbers = [_positive(value) for value in (width, height)]
         if self.sizes.get(name, (None, None)) == (None, None):
             self.sizes[name] = (numbers[0], numbers[1])
@@ -148,7 +150,7 @@ class Rows:
             return self.refuse("box_unit", unit, UNITS, row, name)
         try:
             numbers = _numbers(box)
-            text = str(phrase).strip() if phrase is not None else ""
+            text = whole(str(phrase)).strip() if phrase is not None else ""
         except (TypeError, ValueError, OverflowError) as error:
             field = f'box of "{name}"'
             return self.fault("not four numbers", row, field, f"cannot be used ({error})")
@@ -156,7 +158,7 @@ class Rows:
             return self.fault("no name", row, f'box of "{name}"', "cannot be used (has no name)")
         if measure == "thousandth":
             numbers, measure = [number / 1000 for number in numbers], "fraction"
-        values = (name, text, numbers, self._score(score, row, name), known[0], measure)
+        values = (whole(name), text, numbers, self._score(score, row, name), known[0], measure)
         for column, item in zip(self.columns.values(), values, strict=True):
             column.append(item)
         self.places.append((self.file, row))
