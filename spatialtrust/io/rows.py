@@ -23,13 +23,14 @@ import pyarrow.parquet
 
 from spatialtrust.errors import FileError, RowError
 from spatialtrust.io.encodings import DELIMITERS, as_utf8, sniff_delimiter
+from spatialtrust.io.scene_graph_files import relation_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-KINDS: Final = (".jsonl", ".csv", ".parquet")
+KINDS: Final = (".jsonl", ".csv", ".parquet", ".json")
 _TEXT_COLUMNS: Final = (
     "claim_id", "image", "image_id", "caption", "text", "subject", "relation", "object", "answer",
     "box_format", "box_unit",
@@ -74,7 +75,7 @@ class RawRows:
 
 
 def read_rows(path: str | Path) -> RawRows:
-    """Read ``.jsonl``, ``.csv`` (both also ``.gz``) or ``.parquet``.
+    """Read ``.jsonl``, ``.csv`` (both also ``.gz``), ``.parquet``, or scene graphs in ``.json``.
 
     Raises
     ------
@@ -89,6 +90,8 @@ def read_rows(path: str | Path) -> RawRows:
         raise FileError(path, problem, "give a file of claims")
     if kind == ".parquet":
         rows = _read_parquet(path)
+    elif kind == ".json":
+        rows = _assemble(enumerate(relation_rows(path), 1), str(path), None)
     else:
         content, broken = _content(path)
         if not content.strip():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spatialtrust.tables import Answers, Claims
-
-_MOST: Final = 20
 
 
 def images_of(out: Path) -> pa.Table:
@@ -37,9 +35,7 @@ def recorded_boxes(path: Path, image_ids: list[str]) -> tuple[pa.Table, list[str
     rows = found.boxes.append_column("image_id", owners)
     rows = rows.set_column(rows.schema.get_field_index("name"), "name", owners)
     bare = len(set(image_ids) - set(matching.image_of.values()))
-    notes = [str(fault) for fault in found.faults[:_MOST]]
-    if len(found.faults) > _MOST:
-        notes.append(f"... and {len(found.faults) - _MOST} more boxes that cannot be used")
+    notes = found.said()
     for problem, listed in (
         ("name no image that was given, and are left out", matching.unknown),
         ("fit several images, or share one, and are left out", matching.ambiguous),
