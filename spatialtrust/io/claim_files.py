@@ -218,7 +218,8 @@ def _parts(reader: _Reader) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
             pc.or_(pc.is_null(subject), pc.is_null(object_)), pc.is_null(wording)
         ).to_numpy(zero_copy_only=False)
         if incomplete.any():
-            parsed = parse_claims(pc.if_else(pa.array(incomplete), text, None))
+            unread = pc.if_else(pa.array(incomplete), text, None)
+            parsed = parse_claims(unread, _known_phrases(subject, object_))
             subject = pc.coalesce(subject, pc.struct_field(parsed, "subject"))
             object_ = pc.coalesce(object_, pc.struct_field(parsed, "object"))
             relation = pc.if_else(
@@ -239,6 +240,14 @@ def _parts(reader: _Reader) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
         missing = column.is_null().to_numpy(zero_copy_only=False) & (known_reason == 0)
         reader.blame(missing, name, "is missing", "every claim needs one", "claim_incomplete")
     return subject, relation, object_, text
+
+
+def _known_phrases(subject: pa.Array, object_: pa.Array) -> list[tuple[str, ...]] | None:
+    """The things that rows name in columns of their own; None where no row does."""
+    if subject.null_count == len(subject) and object_.null_count == len(object_):
+        return None
+    pairs = zip(subject.to_pylist(), object_.to_pylist(), strict=True)
+    return [tuple(phrase for phrase in pair if phrase) for pair in pairs]
 
 
 def _claim_ids(reader: _Reader) -> pa.Array:
