@@ -318,7 +318,7 @@ def _run(
     """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
     from spatialtrust.run.plan import execute, prepare
 
-    job = prepare(settings, out, images, None if claims is None else _claims(claims))
+    job = prepare(settings, out, images, None if claims is None else _claims(claims, settings))
     for note in job.notes:
         say(note)
     total = job.source.images.num_rows if job.source.images is not None else None
@@ -327,11 +327,11 @@ def _run(
     emit(found)
 
 
-def _claims(path: Path) -> Claims:
+def _claims(path: Path, settings: RunConfig) -> Claims:
     """The user's claims; rows that cannot be used are named on stderr."""
     from spatialtrust.io.claim_files import read_statements
 
-    found = read_statements(path)
+    found = read_statements(path, settings.objects)
     for fault in found.faults:
         say(str(fault))
     return found.claims

@@ -350,3 +350,14 @@ def test_a_denied_row_of_a_file_is_unparsed_and_named() -> None:
     found = claims_from_rows(RawRows.from_table(table, "claims"))
     assert found.claims.data["subject"].to_pylist() == [None, "drive in sign"]
     assert "could not be read as a claim" in str(found.faults[0])
+
+
+def test_sentences_of_a_file_are_read_with_what_is_looked_for() -> None:
+    table = pa.table({"caption": ["The hat with ears is left of two mugs."]})
+    boxes = {"subject_box": pa.nulls(1), "object_box": pa.nulls(1)}
+    for name, column in boxes.items():
+        table = table.append_column(name, column)
+    rows = RawRows.from_table(table, "claims")
+    assert claims_from_rows(rows).claims.data["object"].to_pylist() == [None]
+    found = claims_from_rows(rows, phrases=["two mugs"]).claims.data
+    assert found["object"].to_pylist() == ["two mugs"]
