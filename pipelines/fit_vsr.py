@@ -27,7 +27,7 @@ from spatialtrust.fusion.fitting import SHIPPED_SHARES
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
-from spatialtrust.language import parse_claim
+from spatialtrust.language import parse_claims
 from spatialtrust.metrics import auroc, bootstrap, ece
 from spatialtrust.relations import DIRECTIONAL
 
@@ -46,8 +46,12 @@ def with_boxes(statements: list[dict[str, Any]], coco: list[Path]) -> list[dict[
         for item in data["annotations"]:
             boxes[names[item["image_id"]], words[item["category_id"]]].append(item["bbox"])
     rows = []
-    for said in statements:
-        subject, _, other = parse_claim(said["caption"])
+    # A caption that is not one claim about two things has no two boxes.
+    claims = parse_claims([said["caption"] for said in statements]).to_pylist()
+    for said, claim in zip(statements, claims, strict=True):
+        if claim is None:
+            continue
+        subject, other = claim["subject"], claim["object"]
         found = [boxes.get((said["image"], phrase), []) for phrase in (subject, other)]
         if [len(boxes_of) for boxes_of in found] == [1, 1]:
             width, height = sizes[said["image"]]

@@ -328,7 +328,7 @@ def _run(
     """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
     from spatialtrust.run.plan import execute, prepare
 
-    given = None if claims is None else _claims(claims)
+    given = None if claims is None else _claims(claims, settings)
     if given is None:
         job = prepare(settings, out, images)
     else:
@@ -343,11 +343,11 @@ def _run(
     emit(found)
 
 
-def _claims(path: Path) -> ClaimFile:
+def _claims(path: Path, settings: RunConfig) -> ClaimFile:
     """The user's claims and answers; rows that cannot be used are named on stderr."""
     from spatialtrust.io.claim_files import read_statements
 
-    found = read_statements(path)
+    found = read_statements(path, settings.objects)
     for fault in found.faults:
         say(str(fault))
     if found.unparsed is not None:

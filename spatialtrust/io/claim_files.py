@@ -35,7 +35,7 @@ from spatialtrust.replies import NUMBER, parse_answers, texts_of
 from spatialtrust.tables import Answers, Claims, Grounding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -96,10 +96,15 @@ def read_claims(
     return claims_from_rows(read_rows(path), box_format=box_format, box_unit=box_unit)
 
 
-def read_statements(path: str | Path) -> ClaimFile:
+def read_statements(path: str | Path, phrases: Sequence[str] | None = None) -> ClaimFile:
     """Read a file of claims about images in which their boxes are looked for.
 
     It may have boxes of its own; they are not read.
+
+    Parameters
+    ----------
+    path: see :func:`read_claims`.
+    phrases: the names of what is looked for; sentences are read with them (``parse_claims``).
 
     Raises
     ------
@@ -110,17 +115,21 @@ def read_statements(path: str | Path) -> ClaimFile:
     table = rows.table.drop_columns(own)
     for name in ("subject_box", "object_box"):
         table = table.append_column(name, pa.nulls(table.num_rows))
-    return replace(claims_from_rows(replace(rows, table=table)), given=rows.table)
+    return replace(claims_from_rows(replace(rows, table=table), phrases=phrases), given=rows.table)
 
 
 def claims_from_rows(
-    rows: RawRows, *, box_format: str | None = None, box_unit: str | None = None
+    rows: RawRows,
+    *,
+    box_format: str | None = None,
+    box_unit: str | None = None,
+    phrases: Sequence[str] | None = None,
 ) -> ClaimFile:
     """The same from rows that were read already."""
     _require_columns(rows)
     reader = _Reader(rows)
     reader.reasons[rows.unreadable] |= np.uint32(bit("row_unreadable"))
-    subject, relation, object_, text = _parts(reader)
+    subject, relation, object_, text = _parts(reader, phrases or ())
     claim_id = _claim_ids(reader)
     image_id = reader.text("image", "image_id")
     # A row without an image is an image of its own.
@@ -233,7 +242,9 @@ class _Reader:
             self.faults.append(RowError(self.rows.source, line, field, said, remedy))
 
 
-def _parts(reader: _Reader) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
+def _parts(
+    reader: _Reader, phrases: Sequence[str]
+) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
     """Subject, canonical relation and object, from their columns or else from the sentence."""
     nothing = pa.nulls(len(reader.rows.table), pa.string())
     text = reader.text(*TEXT_COLUMNS)
@@ -259,7 +270,8 @@ def _parts(reader: _Reader) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
             pc.or_(pc.is_null(subject), pc.is_null(object_)), pc.is_null(wording)
         ).to_numpy(zero_copy_only=False)
         if incomplete.any():
-            parsed = parse_claims(pc.if_else(pa.array(incomplete), text, None))
+            unread = pc.if_else(pa.array(incomplete), text, None)
+            parsed = parse_claims(unread, _known_phrases(subject, object_, phrases))
             subject = pc.coalesce(subject, pc.struct_field(parsed, "subject"))
             object_ = pc.coalesce(object_, pc.struct_field(parsed, "object"))
             relation = pc.if_else(
@@ -280,6 +292,16 @@ def _parts(reader: _Reader) -> tuple[pa.Array, pa.Array, pa.Array, pa.Array]:
         missing = column.is_null().to_numpy(zero_copy_only=False) & (known_reason == 0)
         reader.blame(missing, name, "is missing", "every claim needs one", "claim_incomplete")
     return subject, relation, object_, text
+
+
+def _known_phrases(
+    subject: pa.Array, object_: pa.Array, phrases: Sequence[str]
+) -> list[str] | list[tuple[str, ...]]:
+    """The things known to be meant, those that rows name in columns of their own included."""
+    if subject.null_count == len(subject) and object_.null_count == len(object_):
+        return list(phrases)
+    pairs = zip(subject.to_pylist(), object_.to_pylist(), strict=True)
+    return [(*phrases, *(phrase for phrase in pair if phrase)) for pair in pairs]
 
 
 def _claim_ids(reader: _Reader) -> pa.Array:
