@@ -30,6 +30,8 @@ WHOLE_IMAGE: Final[Mapping[str, float]] = MappingProxyType({"fraction": 1.0, "th
 """Width and height of every image in a unit that does not depend on the image."""
 ROUNDING: Final = 2e-3
 """Overshoot of the image, as a share of it, that counts as rounding rather than as an error."""
+_ENDLESS: Final = 1e30
+"""No image is so large: such a number counts as not finite, since float32 could not hold sums."""
 
 _FOUR: Final = (
     r"^\s*[\[(]?\s*(?P<a>[^\s,\[\]()]+)[\s,]+(?P<b>[^\s,\[\]()]+)[\s,]+(?P<c>[^\s,\[\]()]+)[\s,]+"
@@ -152,7 +154,7 @@ def to_corners(
     """
     corners = _corners(boxes, convention.format)
     given = ~np.isnan(boxes).all(axis=1)
-    finite = np.isfinite(boxes).all(axis=1)
+    finite = np.asarray((np.abs(boxes) < _ENDLESS).all(axis=1))
     degenerate = given & ~finite
     foreign = finite & deviates(boxes, convention.unit)
     usable = finite & ~foreign
@@ -174,7 +176,8 @@ def to_corners(
 
 
 def _corners(boxes: NDArray[np.float64], format: str) -> NDArray[np.float64]:
-    return np.stack(sides(boxes.T, format), axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack(sides(boxes.T, format), axis=1)
 
 
 def sides(numbers: NDArray[np.float64], format: str) -> tuple[NDArray[np.float64], ...]:

@@ -159,10 +159,10 @@ def choose_convention(
             f"{usual.misfits} of {rows} rows with boxes do not fit {default.name}, which is usual "
             f"for such numbers; {chosen.misfits} do not fit {chosen.convention.name}"
         )
-    limit = chosen.gross + _slack(rows)
+    limit = min(chosen.gross + _slack(rows), rows // 2)
     also = [r for r in tried if r is not chosen and r.filled and r.gross <= limit]
     if also:
-        notes.append(_named(chosen, also))
+        notes.append(_named(chosen, also, rows))
     return Choice(chosen.convention, tuple(r.convention for r in also), tuple(notes))
 
 
@@ -213,12 +213,13 @@ def _slack(rows: int) -> int:
     return 0 if rows < FEW else max(1, int(SLACK * rows))
 
 
-def _named(chosen: Reading, also: list[Reading]) -> str:
+def _named(chosen: Reading, also: list[Reading], rows: int) -> str:
     formats = any(r.convention.format != chosen.convention.format for r in also)
     units = any(r.convention.unit != chosen.convention.unit for r in also)
     options = [name for name, differs in (("format", formats), ("unit", units)) if differs]
     names = ", ".join(
-        reading.convention.name + (f" (but for {reading.gross} rows)" if reading.gross else "")
+        reading.convention.name
+        + (f" (not {reading.gross} of {rows} rows)" if reading.gross else "")
         for reading in also
     )
     declare = " and ".join(f"--box-{option}" for option in options)

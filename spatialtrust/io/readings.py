@@ -65,7 +65,8 @@ def try_all(
     columns = np.ascontiguousarray(kept.T)
     found = []
     for form in formats:
-        corners = sides(columns, form)
+        with np.errstate(over="ignore"):
+            corners = sides(columns, form)
         left, top, right, bottom = corners
         no_area = ~((right > left) & (bottom > top))
         for unit, frame in frames.items():

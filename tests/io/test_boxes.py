@@ -143,6 +143,14 @@ def test_a_few_bad_rows_alone_are_bad_rows_and_no_refusal(tmp_path: Path) -> Non
     assert file.notes[-1] == "of 2 rows with a box that does not fit: 2 degenerate_box"
 
 
+def test_numbers_beyond_all_bounds_are_one_bad_box() -> None:
+    row = {"caption": "The mug is left of the cup.", "object_box": [0.7, 0.5, 0.2, 0.2]}
+    for form in (None, "xywh"):
+        found = verify([{**row, "subject_box": [1e308, 1, 1e308, 2]}], box_format=form)
+        assert sum(found.manifest["box_misfits"].values()) >= 1
+        assert found.verdicts.strings("emitted") == [None]
+
+
 def _file(tmp_path: Path, rows: list[dict[str, Any]]) -> Path:
     path = tmp_path / "claims.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
