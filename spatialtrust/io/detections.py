@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from spatialtrust.errors import FileError, RowError
 from spatialtrust.io.matching import RECORDED, resolve
+from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
 from spatialtrust.io.parquet import read_table
 from spatialtrust.tables import Detections
 
@@ -51,12 +52,22 @@ class Recorded:
     names: images that the recorder saw, also those without a box.
     source: file or folder.
     faults: boxes that were passed over.
+    notes: what had to be assumed, one sentence each.
+    sizes: recorded width and height of images, where the file has them.
     """
 
     boxes: pa.Table
     names: tuple[str, ...]
     source: str
     faults: tuple[RowError, ...] = ()
+    notes: tuple[str, ...] = ()
+    sizes: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+
+    def said(self) -> list[str]:
+        """Everything a reader should know: the notes, then the faults with their count."""
+        shown = " | ".join(str(fault) for fault in self.faults[:3])
+        count = len(self.faults)
+        return [*self.notes, *([f"{self.source}: {count} left out: {shown}"] if count else [])]
 
 
 def read_detections(path: str | Path) -> Recorded:
@@ -121,6 +132,7 @@ class _Rows:
         default_factory=lambda: {name: [] for name in RECORDED.names}
     )
     faults: list[RowError] = field(default_factory=list)
+    sizes: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
     def add(
         self,
@@ -150,8 +162,18 @@ class _Rows:
             column.append(item)
 
     def done(self, names: Iterable[str]) -> Recorded:
-        table = pa.table(self.columns, schema=RECORDED)
-        return Recorded(table, tuple(dict.fromkeys(names)), self.source, tuple(self.faults))
+        listed = dict.fromkeys(names)
+        unclean = {n for n in (*listed, *self.columns["phrase"]) if was_unclean(n)}
+        for column in ("name", "phrase"):
+            self.columns[column] = [plain_name(name) for name in self.columns[column]]
+        return Recorded(
+            pa.table(self.columns, schema=RECORDED),
+            tuple(dict.fromkeys(plain_name(name) for name in listed)),
+            self.source,
+            tuple(self.faults),
+            cleaned_note(self.source, unclean),
+            {plain_name(name): size for name, size in self.sizes.items()},
+        )
 
 
 def _score(value: Any) -> float | None:
@@ -201,6 +223,8 @@ def _json(path: Path) -> Recorded:
 
 def _coco(data: Mapping[str, Any], rows: _Rows) -> list[str]:
     names = {image["id"]: str(image["file_name"]) for image in data["images"]}
+    for image in data["images"]:
+        rows.sizes[str(image["file_name"])] = image.get("width"), image.get("height")
     phrases = {category["id"]: category["name"] for category in data["categories"]}
     for place, item in enumerate(data["annotations"]):
         if item.get("iscrowd"):
@@ -216,6 +240,7 @@ def _coco(data: Mapping[str, Any], rows: _Rows) -> list[str]:
 
 def _listed(data: Sequence[Mapping[str, Any]], rows: _Rows) -> list[str]:
     for image in data:
+        rows.sizes[str(image["file_name"])] = image.get("width"), image.get("height")
         for place, item in enumerate(image.get("boxes", ())):
             if not item.get("iscrowd"):
                 box, score = item.get("bbox_xywh"), item.get("score")
@@ -227,6 +252,7 @@ def _listed(data: Sequence[Mapping[str, Any]], rows: _Rows) -> list[str]:
 
 def _grounded_sam(data: Sequence[Mapping[str, Any]], rows: _Rows) -> list[str]:
     for image in data:
+        rows.sizes[str(image["image_path"])] = image.get("img_width"), image.get("img_height")
         form = image.get("box_format", "xyxy")
         for place, item in enumerate(image["annotations"]):
             box, score = item.get("bbox"), item.get("score")
@@ -244,6 +270,8 @@ def _folder(path: Path) -> Recorded:
             tuple(dict.fromkeys(name for part in parts for name in part.names)),
             str(path),
             tuple(fault for part in parts for fault in part.faults),
+            tuple(note for part in parts for note in part.notes),
+            {name: size for part in parts for name, size in part.sizes.items()},
         )
     texts = [file for file in sorted(path.rglob("*.txt")) if file.name not in _CLASS_FILES]
     if not texts:

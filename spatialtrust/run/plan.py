@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,22 +15,32 @@ import pyarrow.parquet as pq
 
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError
-from spatialtrust.io.images import list_images
+from spatialtrust.io.images import find_images
+from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
 from spatialtrust.run.config import NO_ASKER
 from spatialtrust.run.engine import run
 from spatialtrust.run.folder import MANIFEST, RunFolder
-from spatialtrust.run.inputs import given_claims, images_of, recorded_boxes, revision_of
+from spatialtrust.run.inputs import (
+    given_claims,
+    images_of,
+    labels_asked_for,
+    recorded_boxes,
+    revision_of,
+)
+from spatialtrust.run.losses import losses
 from spatialtrust.run.models import Models
 from spatialtrust.run.parts import Source
 from spatialtrust.run.stages import Ask, Decide, Detect, Fuse, Gather, Link, MakeClaims, ReadImages
 from spatialtrust.run.stages.base import opened_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from spatialtrust.run.config import RunConfig
     from spatialtrust.run.parts import Stage
     from spatialtrust.tables import Claims
+
+log: Final = logging.getLogger("spatialtrust")
 
 STAGES: Final = ("detect", "claims", "ask", "gather", "fuse", "decide", "link")
 
@@ -46,6 +57,7 @@ class Job:
     source: the images and what goes with them.
     claims_hash: of the user's claims; None: pairs are enumerated.
     notes: what was noticed while preparing, one sentence each.
+    not_used: recorded boxes that are left out before any image is looked at, by reason.
     """
 
     config: RunConfig
@@ -54,6 +66,7 @@ class Job:
     source: Source = field(default_factory=Source)
     claims_hash: str | None = None
     notes: tuple[str, ...] = ()
+    not_used: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(
@@ -76,20 +89,35 @@ def prepare(
     ------
     InputError: an input cannot be used as a whole.
     """
-    listing = list_images(images) if images is not None else images_of(Path(out))
-    side: dict[str, pa.Table] = {}
     notes: list[str] = []
-    if recorded := config.recorded_boxes:
-        side["recorded"], notes = recorded_boxes(recorded, listing["image_id"].to_pylist())
-    digest = None
+    if images is None:
+        listing = images_of(Path(out))
+    else:
+        listing, passed_over = find_images(images)
+        notes += passed_over
+    notes += cleaned_note("objects", [phrase for phrase in config.objects if was_unclean(phrase)])
+    config = replace(config, objects=tuple(plain_name(phrase) for phrase in config.objects))
+    image_ids = listing["image_id"].to_pylist()
+    side: dict[str, pa.Table] = {}
+    digest, about = None, ""
     if claims is not None:
-        side["given_claims"], unknown = given_claims(claims, listing["image_id"].to_pylist())
+        side["given_claims"], unknown = given_claims(claims, image_ids)
         digest = hashlib.sha256(str(claims.data.to_pylist()).encode()).hexdigest()
         if unknown:
-            notes.append(f"{unknown} claims are on images that were not given and are left out")
+            about = f"{unknown} claims are on images that were not given and are left out"
+    not_used: dict[str, int] = {}
+    if recorded := config.recorded_boxes:
+        side["recorded"], told, not_used = recorded_boxes(recorded, image_ids)
+        count, labels = labels_asked_for(
+            side["recorded"], str(recorded), config.objects, side.get("given_claims")
+        )
+        not_used = {**not_used, **({"label_not_asked_for": count} if count else {})}
+        notes += [*told, *labels]
+    notes += [about] if about else []
     fresh = listing if images is not None else None
     source = Source(fresh, side, config.part_size)
-    return Job(config, Path(out), models or Models(config), source, digest, tuple(notes))
+    opened = models or Models(config)
+    return Job(config, Path(out), opened, source, digest, tuple(notes), not_used)
 
 
 def stages_of(job: Job, names: Sequence[str]) -> list[Stage]:
@@ -212,7 +240,11 @@ def execute(
     seconds = time.perf_counter() - started
     rules = [stage.rule for stage in stages if isinstance(stage, Decide | Link)][:1]
     said = {"decided_by": str(rules[0])} if rules else {}
-    return {"out": str(job.out), **summary(job.out), **said, "seconds": round(seconds, 3)}
+    found = summary(job.out, job.not_used)
+    if "detect" in names:
+        for loss in losses(job.out):
+            log.warning("%s", loss)
+    return {"out": str(job.out), **found, **said, "seconds": round(seconds, 3)}
 
 
 def decided_by(out: Path) -> DecisionRule:
@@ -246,8 +278,13 @@ def settings_of(out: str | Path) -> dict[str, Any]:
         return dict(folder.manifest.get("settings", {}))
 
 
-def summary(out: str | Path) -> dict[str, Any]:
-    """Counts of a run folder's tables, read part by part."""
+def summary(out: str | Path, not_used: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Counts of a run folder's tables, read part by part.
+
+    Parameters
+    ----------
+    not_used: recorded boxes that never came into the tables, by reason; the others are counted.
+    """
     folder = RunFolder(out)
     rows = {
         name: sum(
@@ -256,7 +293,15 @@ def summary(out: str | Path) -> dict[str, Any]:
         for name in ("images", "detections", "claims", "answers", "verdicts")
         if folder.parts(name)
     }
-    found: dict[str, Any] = {"rows": rows}
+    lost = losses(folder.path)
+    found: dict[str, Any] = {
+        "rows": rows,
+        "boxes_not_used": {
+            **(not_used or {}),
+            **{loss.code: loss.boxes for loss in lost if loss.whole},
+        },
+        "boxes_changed": {loss.code: loss.boxes for loss in lost if not loss.whole},
+    }
     if folder.parts("scenes"):
         graphs = pa.concat_tables([folder.read("scenes", part) for part in folder.parts("scenes")])
         listed = graphs.drop_columns("graph").to_pylist()
