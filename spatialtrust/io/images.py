@@ -234,7 +234,7 @@ def _passed_over(passed: Counter[str]) -> list[str]:
         return []
     count = passed.total()
     files = "1 file with another ending" if count == 1 else f"{count} files with other endings"
-    return [f"{files} passed over: {' '.join(ending for ending, _ in passed.most_common())}"]
+    return [f"{files} passed over: {' '.join(sorted(passed, key=lambda e: (-passed[e], e)))}"]
 
 
 def _ids(paths: Sequence[str]) -> list[str]:

@@ -39,6 +39,9 @@ RECORDED: Final = pa.schema(
 RECORDED_SIZE: Final = ("recorded_width", "recorded_height")
 """Columns beside those: the size of the picture that the recorder saw; null where not known."""
 
+MAX_SIDE: Final = 1e9
+"""A recorded width or height from here on, or none above 0, is taken as not known."""
+
 CUT: Final = "box_outside_image"
 """Status of a box that reaches out of its image: cut, or without corners if nothing is inside."""
 
@@ -119,8 +122,9 @@ def with_sizes(boxes: pa.Table, sizes: Mapping[str, tuple[float | None, float | 
     """
     names = boxes["name"].to_pylist()
     for place, column in enumerate(RECORDED_SIZE):
-        side = [sizes.get(name, (None, None))[place] for name in names]
-        boxes = boxes.append_column(column, pa.array(side, pa.float64()))
+        known = {name: _positive(size[place]) for name, size in sizes.items()}
+        side = pa.array([known.get(name) for name in names], pa.float64())
+        boxes = boxes.append_column(column, side)
     return boxes
 
 
@@ -295,6 +299,10 @@ def _upright(
         rows = orientation == tag
         turned[rows] = turn(turned[rows], int(tag))
     return turned
+
+
+def _positive(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 < value < MAX_SIDE else None
 
 
 def _by_ends(
