@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from spatialtrust.io.answers import check_kind, read_answers
 from spatialtrust.io.detections import read_detections
-from spatialtrust.io.matching import match_names, resolve
+from spatialtrust.io.matching import match_names, resolve, with_sizes
+from spatialtrust.io.names import plain_column, plain_name
 from spatialtrust.tables import Answers, Detections
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class RecordedDetector:
             image_id: (pixels.shape[1], pixels.shape[0]) if pixels.shape[0] else (None, None)
             for image_id, pixels in images.items()
         }
-        found = resolve(recorded.boxes, sizes, self.reference, matching.image_of)
+        boxes = with_sizes(recorded.boxes, recorded.sizes)
+        found = resolve(boxes, sizes, self.reference, matching.image_of)
         return keep_phrases(found, phrases, self.reference)
 
 
@@ -158,18 +160,16 @@ def keep_phrases(
 ) -> Detections:
     """The boxes that were asked for, and a row without a box for each phrase that has none.
 
-    Phrases match without regard to case. Images that ``phrases`` does not have keep everything.
+    Phrases match without regard to case and Unicode form. Images that ``phrases`` does not have
+    keep everything.
     """
-    pairs = {
-        (image_id, phrase.lower()) for image_id, listed in phrases.items() for phrase in listed
+    asked = {
+        image_id: dict.fromkeys(plain_name(phrase) for phrase in listed)
+        for image_id, listed in phrases.items()
     }
-    keys = list(
-        zip(
-            found.strings("image_id"),
-            pc.utf8_lower(found.column("phrase")).to_pylist(),
-            strict=True,
-        )
-    )
+    pairs = {(image_id, phrase.lower()) for image_id, listed in asked.items() for phrase in listed}
+    labels = pc.utf8_lower(plain_column(found.column("phrase"))).to_pylist()
+    keys = list(zip(found.strings("image_id"), labels, strict=True))
     known = set(keys)
     wanted = np.array([key in pairs or key[0] not in phrases for key in keys], dtype=np.bool_)
     missing = [
@@ -181,8 +181,8 @@ def keep_phrases(
             "model": reference,
             "status": NOT_FOUND,
         }
-        for image_id, listed in phrases.items()
-        for phrase in dict.fromkeys(listed)
+        for image_id, listed in asked.items()
+        for phrase in listed
         if (image_id, phrase.lower()) not in known
     ]
     return Detections.concat([found.select(wanted), Detections.from_rows(missing)]).sorted()

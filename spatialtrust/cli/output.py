@@ -17,6 +17,8 @@ from spatialtrust.errors import InputError, SpatialTrustError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
 
 def emit(result: Any) -> None:
     """Print a result as JSON; NaN is null."""
@@ -24,8 +26,8 @@ def emit(result: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line for people on stderr."""
-    typer.echo(text, err=True)
+    """Print a line for people on stderr; what is no text in a name is a question mark."""
+    typer.echo(text.encode(errors="replace").decode(), err=True)
 
 
 @contextmanager
@@ -69,11 +71,10 @@ def images_done(total: int | None) -> Iterator[Callable[[int, str], None]]:
     A function to call with how many more are done, and what is being done.
     """
     from rich.console import Console
-    from rich.logging import RichHandler
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    handler = RichHandler(console=console, show_path=False, show_time=False, markup=False)
+    handler = _Above(console)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     log = logging.getLogger("spatialtrust")
     log.addHandler(handler)
@@ -87,6 +88,18 @@ def images_done(total: int | None) -> Iterator[Callable[[int, str], None]]:
             yield advance
     finally:
         log.removeHandler(handler)
+
+
+class _Above(logging.Handler):
+    """Warnings above a bar, each on one line however long: people search for their words."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def plain(value: Any) -> Any:

@@ -9,13 +9,19 @@ import hashlib
 import io
 import os
 import warnings
+from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pyarrow as pa
 
 from spatialtrust.errors import FileError
+from spatialtrust.io.deep import grey_of, is_deep, rgb_of, stored_deep, stored_unsigned
+from spatialtrust.io.frames import SIDEWAYS
+from spatialtrust.io.names import few, plain_name, was_unclean
 from spatialtrust.schema import IMAGES
 
 if TYPE_CHECKING:
@@ -24,15 +30,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ENDINGS: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm",
+     ".pgm", ".avif", ".heic", ".heif"}
+)  # fmt: skip
+"""Endings of images. Files in a folder with another one are passed over and counted, as are those
+that Pillow cannot read here; a file given by name is always tried."""
+
+BESIDE: Final = frozenset(
+    {".json", ".jsonl", ".csv", ".tsv", ".txt", ".yaml", ".yml", ".xml", ".parquet", ".toml", ".md"}
 )
-"""Files in a folder with another ending are passed over; a file given by name is always tried."""
+"""Endings of what lies beside images in any data set: labels and notes. Nobody misses those."""
 
 MAX_PIXELS: Final = 200_000_000
 """Larger images are refused: decoded, this is 600 MB."""
 
-_ROTATED: Final = range(5, 9)
 _ORIENTATION: Final = 0x0112
+_ESCAPED: Final = "file:///"
+"""How the ``uri`` begins of a file whose name is no text: its bytes are escaped."""
 
 
 class Header(NamedTuple):
@@ -42,6 +56,19 @@ class Header(NamedTuple):
     height: int | None
     sha256: str | None
     status: str
+
+
+class Listing(NamedTuple):
+    """Images that were found.
+
+    Attributes
+    ----------
+    images: columns ``image_id`` and ``uri``.
+    notes: what was passed over, and which names had to be changed; one sentence each.
+    """
+
+    images: pa.Table
+    notes: tuple[str, ...]
 
 
 def list_images(inputs: Iterable[str | Path]) -> pa.Table:
@@ -60,17 +87,33 @@ def list_images(inputs: Iterable[str | Path]) -> pa.Table:
     ------
     FileError: an input does not exist, or there is no image in any.
     """
+    return find_images(inputs).images
+
+
+def find_images(inputs: Iterable[str | Path]) -> Listing:
+    """:func:`list_images`, and what a reader should know of the files that were found."""
     given = [Path(os.path.normpath(item)) for item in inputs]
     for item in given:
         if not item.exists():
             raise FileError(item, "does not exist", "give image files or folders of them")
     root = _root(given)
-    files = sorted({file for item in given for file in _files(item)})
+    passed: Counter[str] = Counter()
+    files = sorted({file for item in given for file in _files(item, passed)})
+    notes = _passed_over(passed)
     if not files:
         names = ", ".join(str(item) for item in given) or "nothing"
-        raise FileError(names, "holds no image", f"valid endings: {' '.join(sorted(ENDINGS))}")
-    ids = [Path(os.path.relpath(file, root)).as_posix() for file in files]
-    return pa.table({"image_id": ids, "uri": [str(file) for file in files]}).sort_by("image_id")
+        also = "; ".join([*notes, f"valid endings: {' '.join(sorted(_readable()))}"])
+        raise FileError(names, "holds no image", also)
+    paths = [Path(os.path.relpath(file, root)).as_posix() for file in files]
+    ids = _ids(paths)
+    changed = [new for new, path in zip(ids, paths, strict=True) if was_unclean(path)]
+    if changed:
+        notes.append(
+            f"{len(changed)} names of images hold control characters or bytes that are no text; "
+            f"the images are called: {few(changed)}"
+        )
+    table = pa.table({"image_id": ids, "uri": [_uri(file) for file in files]})
+    return Listing(table.sort_by("image_id"), tuple(notes))
 
 
 def read_headers(images: pa.Table) -> pa.Table:
@@ -92,7 +135,7 @@ def read_header(uri: str | Path) -> Header:
     from PIL import Image
 
     try:
-        content = Path(uri).read_bytes()
+        content = _path(uri).read_bytes()
     except OSError as error:
         return Header(None, None, None, f"unreadable: {error.strerror}")
     sha256 = hashlib.sha256(content).hexdigest()
@@ -101,7 +144,8 @@ def read_header(uri: str | Path) -> Header:
     try:
         with _quiet(), Image.open(io.BytesIO(content)) as image:
             width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _ROTATED:
+            # Pillow gives the size of a TIFF as it is upright, of all else as it is stored.
+            if image.format != "TIFF" and _orientation(image) in SIDEWAYS:
                 width, height = height, width
     except Exception as error:
         return Header(None, None, sha256, f"unreadable: {_reason(error)}")
@@ -111,24 +155,41 @@ def read_header(uri: str | Path) -> Header:
     return Header(width, height, sha256, "ok")
 
 
+def read_orientation(uri: str | Path) -> int:
+    """EXIF orientation of an image file, 1 to 8; 1 where it has none or cannot be read."""
+    from PIL import Image
+
+    try:
+        with _quiet(), Image.open(_path(uri)) as image:
+            return _orientation(image)
+    except Exception:
+        # What is wrong with the file is said where it is read.
+        return 1
+
+
 def read_image(uri: str | Path) -> NDArray[np.uint8]:
     """Pixels (H, W, 3), RGB, upright; what is transparent is white, of an animation the first.
 
-    Grey and CMYK are converted, 16 bit is scaled to 8 by its full range.
+    Grey and CMYK are converted. Deep images (more than 8 bits, whole numbers or fractions) are
+    scaled to 8 bits by their full scale or their range, see :mod:`spatialtrust.io.deep`.
 
     Raises
     ------
-    FileError: the image cannot be decoded, or is larger than ``MAX_PIXELS``.
+    FileError: the image cannot be decoded, holds no finite value, or is larger than
+        ``MAX_PIXELS``.
     """
     from PIL import Image, ImageOps
 
+    path = _path(uri)
     try:
-        with _quiet(), Image.open(uri) as image:
+        with _quiet(), Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise FileError(
                     uri, f"has {image.width} x {image.height} pixels", "make it smaller"
                 )
-            return _rgb(ImageOps.exif_transpose(image))
+            deep, unsigned = stored_deep(image), stored_unsigned(image)
+            pixels = _rgb(ImageOps.exif_transpose(image), unsigned=unsigned)
+            return rgb_of(path, pixels) if deep else pixels
     except FileError:
         raise
     except Exception as error:
@@ -136,17 +197,74 @@ def read_image(uri: str | Path) -> NDArray[np.uint8]:
         raise FileError(uri, f"is not a readable image ({_reason(error)})") from error
 
 
-def _rgb(image: Any) -> NDArray[np.uint8]:
+def _rgb(image: Any, *, unsigned: bool) -> NDArray[np.uint8]:
     from PIL import Image
 
-    if image.mode.startswith("I"):
-        deep = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-        grey = (deep // 257).astype(np.uint8)
+    if is_deep(image.mode):
+        values = np.asarray(image)
+        grey = grey_of(values.view(np.uint32) if unsigned else values)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if "A" in image.getbands() or "transparency" in image.info:
         seen = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
     return np.asarray(image.convert("RGB"), dtype=np.uint8)
+
+
+def _orientation(image: Any) -> int:
+    tag = image.getexif().get(_ORIENTATION)
+    return tag if tag in range(2, 9) else 1
+
+
+@lru_cache(maxsize=1)
+def _readable() -> frozenset[str]:
+    """The image endings that Pillow reads here; HEIC where ``pillow_heif`` is installed."""
+    from importlib.util import find_spec
+
+    from PIL import features
+
+    missing = set() if features.check("avif") else {".avif"}
+    if find_spec("pillow_heif") is None:
+        missing |= {".heic", ".heif"}
+    return ENDINGS - missing
+
+
+def _passed_over(passed: Counter[str]) -> list[str]:
+    """The note on files that are no images, by ending, the most frequent first."""
+    if not passed:
+        return []
+    count = passed.total()
+    files = "1 file with another ending" if count == 1 else f"{count} files with other endings"
+    return [f"{files} passed over: {' '.join(sorted(passed, key=lambda e: (-passed[e], e)))}"]
+
+
+def _ids(paths: Sequence[str]) -> list[str]:
+    """Paths as image ids: characters that files cannot hold replaced, and no two alike."""
+    ids = [plain_name(path) if was_unclean(path) else path for path in paths]
+    seen = Counter(ids)
+    taken: Counter[str] = Counter()
+    for place, name in enumerate(ids):
+        if seen[name] > 1:
+            taken[name] += 1
+            stem, ending = os.path.splitext(name)
+            ids[place] = f"{stem}#{taken[name]}{ending}"
+    return ids
+
+
+def _uri(file: Path) -> str:
+    """Where the pixels are; the path, or where that is no text its bytes, escaped."""
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        return file.as_uri()
+    return str(file)
+
+
+def _path(uri: str | Path) -> Path:
+    """Inverse of :func:`_uri`."""
+    text = os.fspath(uri)
+    if not text.startswith(_ESCAPED):
+        return Path(uri)
+    return Path(os.fsdecode(unquote_to_bytes(text[len(_ESCAPED) - 1 :])))
 
 
 def _root(given: Sequence[Path]) -> Path:
@@ -156,14 +274,29 @@ def _root(given: Sequence[Path]) -> Path:
     )
 
 
-def _files(item: Path) -> Iterable[Path]:
+def _files(item: Path, passed: Counter[str]) -> Iterable[Path]:
+    """An image file, or the images of a folder; other files are counted by their ending."""
     if not item.is_dir():
         return [_absolute(item)]
-    return (
-        _absolute(file)
-        for file in item.rglob("*")
-        if file.suffix.lower() in ENDINGS and file.is_file()
-    )
+    readable, found = _readable(), []
+    for file in item.rglob("*"):
+        ending = file.suffix.lower()
+        if ending not in readable and (ending in BESIDE or _is_hidden(file, item)):
+            continue
+        if file.is_file():
+            if ending in readable:
+                found.append(_absolute(file))
+            else:
+                passed[ending or "(none)"] += 1
+    return found
+
+
+def _is_hidden(file: Path, folder: Path) -> bool:
+    """Whether a file is none that people see: a dot before its name, or part of a run folder."""
+    inside = file.relative_to(folder)
+    if any(part.startswith(".") for part in inside.parts):
+        return True
+    return any((folder / above / "manifest.json").is_file() for above in inside.parents)
 
 
 def _absolute(path: Path) -> Path:
@@ -171,10 +304,19 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
+@lru_cache(maxsize=1)
+def _register_heif() -> None:
+    from importlib import import_module
+
+    import_module("pillow_heif").register_heif_opener()
+
+
 def _quiet() -> warnings.catch_warnings[None]:
     """Decoders warn of what the status says."""
     from PIL import Image
 
+    if ".heic" in _readable():
+        _register_heif()
     Image.MAX_IMAGE_PIXELS = None
     return warnings.catch_warnings(action="ignore")
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from spatialtrust.errors import FileError, RowError
-from spatialtrust.io.text import read_json, whole
+from spatialtrust.io.names import plain_name
+from spatialtrust.io.text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,7 +99,7 @@ def relation_rows(path: Path) -> Iterator[Mapping[str, Any] | RowError]:
             names = [None if end is None else _text(end[0]) for end in ends]
             boxes = [None if end is None else _numbers(end[1]) for end in ends]
             yield {
-                "image": whole(graph.name),
+                "image": plain_name(graph.name),
                 "subject": names[0],
                 "relation": _text(wording),
                 "object": names[1],
@@ -175,4 +176,4 @@ def _number(value: Any) -> float | None:
 
 
 def _text(value: Any) -> str | None:
-    return whole(value).strip() or None if isinstance(value, str) else None
+    return plain_name(value).strip() or None if isinstance(value, str) else None

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,11 +20,19 @@ from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.fusion.model import ANSWERS_UNUSED
 from spatialtrust.graph.formats import KINDS
-from spatialtrust.io.images import list_images
+from spatialtrust.io.images import find_images
+from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
 from spatialtrust.run.config import NO_ASKER
 from spatialtrust.run.engine import run
 from spatialtrust.run.folder import MANIFEST, RunFolder
-from spatialtrust.run.inputs import given_answers, given_claims, images_of, recorded_boxes
+from spatialtrust.run.inputs import (
+    given_answers,
+    given_claims,
+    images_of,
+    labels_asked_for,
+    recorded_boxes,
+)
+from spatialtrust.run.losses import losses
 from spatialtrust.run.models import Models
 from spatialtrust.run.parts import Source
 from spatialtrust.run.stages import (
@@ -41,7 +49,7 @@ from spatialtrust.run.stages import (
 from spatialtrust.run.stages.base import opened_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from spatialtrust.run.config import RunConfig
     from spatialtrust.run.parts import Stage
@@ -66,6 +74,7 @@ class Job:
     answers: what takes the answers that came with the claims; None: there are none, or an asker is
         set and asked instead.
     notes: what was noticed while preparing, one sentence each.
+    not_used: recorded boxes that are left out before any image is looked at, by reason.
     """
 
     config: RunConfig
@@ -75,6 +84,7 @@ class Job:
     claims_hash: str | None = None
     answers: TakeAnswers | None = None
     notes: tuple[str, ...] = ()
+    not_used: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(
@@ -99,25 +109,40 @@ def prepare(
     ------
     InputError: an input cannot be used as a whole.
     """
-    listing = list_images(images) if images is not None else images_of(Path(out))
-    side: dict[str, pa.Table] = {}
     notes: list[str] = []
-    if recorded := config.recorded_boxes:
-        side["recorded"], notes = recorded_boxes(recorded, listing["image_id"].to_pylist())
+    if images is None:
+        listing = images_of(Path(out))
+    else:
+        listing, passed_over = find_images(images)
+        notes += passed_over
+    notes += cleaned_note("objects", [phrase for phrase in config.objects if was_unclean(phrase)])
+    config = replace(config, objects=tuple(plain_name(phrase) for phrase in config.objects))
+    image_ids = listing["image_id"].to_pylist()
+    side: dict[str, pa.Table] = {}
     digest = taken = None
+    about = ""
     if claims is not None:
-        side["given_claims"], unknown = given_claims(claims, listing["image_id"].to_pylist())
+        side["given_claims"], unknown = given_claims(claims, image_ids)
         digest = _digest(claims)
         if answers is not None and len(answers) and config.asker == NO_ASKER:
             side["given_answers"] = given_answers(answers, side["given_claims"])
             models_named = pc.unique(answers.column("model")).to_pylist()
             taken = TakeAnswers(", ".join(models_named), _digest(answers))
         if unknown:
-            notes.append(f"{unknown} claims are on images that were not given and are left out")
+            about = f"{unknown} claims are on images that were not given and are left out"
+    not_used: dict[str, int] = {}
+    if recorded := config.recorded_boxes:
+        side["recorded"], told, not_used = recorded_boxes(recorded, image_ids)
+        count, labels = labels_asked_for(
+            side["recorded"], str(recorded), config.objects, side.get("given_claims")
+        )
+        not_used = {**not_used, **({"label_not_asked_for": count} if count else {})}
+        notes += [*told, *labels]
+    notes += [about] if about else []
     fresh = listing if images is not None else None
     source = Source(fresh, side, config.part_size)
     opened = models or Models(config)
-    return Job(config, Path(out), opened, source, digest, taken, tuple(notes))
+    return Job(config, Path(out), opened, source, digest, taken, tuple(notes), not_used)
 
 
 def _digest(table: Table) -> str:
@@ -265,7 +290,11 @@ def execute(
             " and ".join(stale),
         )
         said["stale"] = stale
-    return {"out": str(job.out), **summary(job.out), **said, "seconds": round(seconds, 3)}
+    found = summary(job.out, job.not_used)
+    if "detect" in names:
+        for loss in losses(job.out):
+            log.warning("%s", loss)
+    return {"out": str(job.out), **found, **said, "seconds": round(seconds, 3)}
 
 
 def _linked_again(job: Job, out: Path, names: Sequence[str]) -> list[str]:
@@ -350,8 +379,13 @@ def _answered(folder: RunFolder) -> dict[str, int]:
     return dict(sorted(said.items()))
 
 
-def summary(out: str | Path) -> dict[str, Any]:
-    """Counts of a run folder's tables, read part by part."""
+def summary(out: str | Path, not_used: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Counts of a run folder's tables, read part by part.
+
+    Parameters
+    ----------
+    not_used: recorded boxes that never came into the tables, by reason; the others are counted.
+    """
     folder = RunFolder(out)
     rows = {
         name: sum(
@@ -360,7 +394,15 @@ def summary(out: str | Path) -> dict[str, Any]:
         for name in ("images", "detections", "claims", "answers", "verdicts")
         if folder.parts(name)
     }
-    found: dict[str, Any] = {"rows": rows}
+    lost = losses(folder.path)
+    found: dict[str, Any] = {
+        "rows": rows,
+        "boxes_not_used": {
+            **(not_used or {}),
+            **{loss.code: loss.boxes for loss in lost if loss.whole},
+        },
+        "boxes_changed": {loss.code: loss.boxes for loss in lost if not loss.whole},
+    }
     if "answers" in rows:
         found["answers"] = _answered(folder)
     if folder.parts("scenes"):

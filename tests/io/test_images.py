@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from spatialtrust.errors import FileError
 from spatialtrust.io import images
-from spatialtrust.io.images import list_images, read_header, read_headers, read_image
+from spatialtrust.io.images import (
+    find_images,
+    list_images,
+    read_header,
+    read_headers,
+    read_image,
+    read_orientation,
+)
 
 RED = (200, 10, 20)
 
@@ -50,10 +60,69 @@ def test_a_rotated_photo_is_turned_upright_in_size_and_pixels(tmp_path) -> None:
     assert read_image(file).shape == (8, 4, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+def test_the_header_is_the_size_of_the_pixels(tmp_path, ending: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = save(tmp_path / f"a.{ending}", exif=exif)
+    header = read_header(file)
+    assert (header.height, header.width) == read_image(file).shape[:2]
+    assert read_orientation(file) == orientation
+
+
 def test_of_an_animation_the_first_frame_is_taken(tmp_path) -> None:
     frames = [Image.new("RGB", (8, 4), colour) for colour in (RED, "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert np.abs(read_image(tmp_path / "a.gif")[0, 0].astype(int) - RED).max() < 40
+
+
+GREY = np.tile(np.linspace(0, 255, 64).round().astype(np.uint8), (8, 1))
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_whole_numbers_are_scaled_by_the_bits_that_they_use(tmp_path, ending, bits) -> None:
+    deep = (GREY / 255 * (2**bits - 1)).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / f"a.{ending}")
+    assert np.abs(read_image(tmp_path / f"a.{ending}")[:, :, 1].astype(int) - GREY).max() <= 1
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (1e6, 0), (1, -100), (40, 1_000_000)])
+def test_32_bit_numbers_are_scaled_by_their_range(tmp_path, scale: float, offset: int) -> None:
+    Image.fromarray((GREY * float(scale) + offset).astype(np.int32)).save(tmp_path / "a.tif")
+    assert np.abs(read_image(tmp_path / "a.tif")[:, :, 0].astype(int) - GREY).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1 / 255, 0), (1, 0), (257, 0), (0.04, 3), (2 / 255, -1), (1e-5, 0)]
+)
+def test_fractions_are_scaled_by_their_range(tmp_path, scale: float, offset: float) -> None:
+    Image.fromarray((GREY * float(scale) + offset).astype(np.float32)).save(tmp_path / "a.tif")
+    assert np.abs(read_image(tmp_path / "a.tif")[:, :, 0].astype(int) - GREY).max() <= 1
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_deep_colour_keeps_its_brightness(tmp_path, ending: str, bits: int) -> None:
+    deep = (np.stack([GREY, GREY // 2, GREY // 4], axis=2) / 255 * (2**bits - 1)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / f"a.{ending}"), deep[:, :, ::-1])
+    pixels = read_image(tmp_path / f"a.{ending}").astype(int)
+    assert np.abs(pixels[:, :, 0] - GREY).max() <= 1
+    assert np.abs(pixels[:, :, 2] - GREY // 4).max() <= 1
+
+
+def test_an_even_image_and_one_with_holes_are_no_trouble(tmp_path) -> None:
+    for value in (0, 7, 65535):
+        Image.fromarray(np.full((4, 4), value, dtype=np.uint16)).save(tmp_path / "a.png")
+        assert len(np.unique(read_image(tmp_path / "a.png"))) == 1
+    holes = GREY.astype(np.float32)
+    holes[0, 60:] = np.nan, np.inf, -np.inf, 255
+    Image.fromarray(holes).save(tmp_path / "a.tif")
+    assert read_image(tmp_path / "a.tif")[0, 60:, 0].tolist() == [0, 255, 0, 255]
+    Image.fromarray(np.full((4, 4), np.nan, dtype=np.float32)).save(tmp_path / "b.tif")
+    with pytest.raises(FileError, match="no finite value"):
+        read_image(tmp_path / "b.tif")
 
 
 def test_bad_images_have_a_status_and_the_others_go_on(tmp_path) -> None:
@@ -105,6 +174,37 @@ def test_images_of_one_name_in_two_folders_stay_apart(tmp_path) -> None:
     save(tmp_path / "right" / "a.jpg")
     found = list_images([tmp_path / "left", tmp_path / "right", tmp_path / "left" / "a.jpg"])
     assert found["image_id"].to_pylist() == ["left/a.jpg", "right/a.jpg"]
+
+
+def test_other_files_are_counted_by_ending_and_labels_are_not(tmp_path) -> None:
+    save(tmp_path / "a.jpg")
+    (tmp_path / "b.jfif").write_bytes((tmp_path / "a.jpg").read_bytes())
+    for name in ("c.HEIC", "d.heic", "e.mp4", "raw", ".DS_Store", "a.txt", "boxes.json",
+                 "data.yaml", ".cache/x.bin", "run/overlays/x.bin"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "run/manifest.json").touch()
+    found = find_images([tmp_path])
+    assert found.images["image_id"].to_pylist() == ["a.jpg", "b.jfif"]
+    assert found.notes == ("4 files with other endings passed over: .heic (none) .mp4",)
+    assert read_header(tmp_path / "b.jfif").status == "ok"
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films/a.mp4").touch()
+    with pytest.raises(FileError, match=r"1 file with another ending passed over: \.mp4"):
+        find_images([tmp_path / "films"])
+
+
+def test_names_that_no_file_can_hold_are_cleaned_and_the_pixels_found(tmp_path) -> None:
+    save(tmp_path / "a.jpg")
+    for name in (b"caf\xe9.jpg", b"a\nb.jpg", b"x\x01.jpg", b"x\x02.jpg"):
+        shutil.copy(tmp_path / "a.jpg", os.path.join(os.fsencode(tmp_path), name))
+    found = find_images([tmp_path])
+    ids = found.images["image_id"].to_pylist()
+    assert ids == ["a b.jpg", "a.jpg", "caf\ufffd.jpg", "x\ufffd#1.jpg", "x\ufffd#2.jpg"]
+    assert found.notes[0].startswith("4 names of images hold control characters")
+    headers = read_headers(found.images)
+    assert set(headers["status"].to_pylist()) == {"ok"}
+    assert {read_image(uri).shape for uri in headers["uri"].to_pylist()} == {(4, 8, 3)}
 
 
 def test_inputs_without_images_are_named(tmp_path) -> None:

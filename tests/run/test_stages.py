@@ -139,7 +139,11 @@ def test_the_users_claims_are_judged_and_those_of_unknown_images_are_said(tmp_pa
              ("else.jpg", "book", None)])
     )  # fmt: skip
     job = prepare(settings(boxes), tmp_path / "run", [images], claims)
-    assert job.notes == ("1 claims are on images that were not given and are left out",)
+    left, unknown = job.notes
+    assert left.endswith(
+        "4 boxes of labels that no claim about their image is about: bowl, apple, lamp"
+    )
+    assert unknown == "1 claims are on images that were not given and are left out"
     execute(job)
     rows = read_table(tmp_path / "run/verdicts").sort_by("claim_id").to_pylist()
     assert [row["image_id"] for row in rows] == ["a/0000.jpg", "b/0001.jpg", "b/0001.jpg"]

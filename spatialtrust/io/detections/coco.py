@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from spatialtrust.errors import FileError
 from spatialtrust.io.detections.conventions import FORMAT_KEYS, UNIT_KEYS
 from spatialtrust.io.detections.items import NAMES, PHRASES, add_item, first, key_of
-from spatialtrust.io.text import read_json, whole
+from spatialtrust.io.text import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,7 +170,7 @@ def _images(rows: Rows, index: Index) -> None:
             rows.image(name, image.get("width"), image.get("height"))
     for name, count in Counter(index.names.values()).items():
         if count > 1:
-            rows.sizes.pop(whole(name), None)
+            rows.sizes.pop(name, None)
             rows.note(
                 f'{rows.file}: {count} images are called "{name}"; which is meant is not known, '
                 "so their boxes are left out"

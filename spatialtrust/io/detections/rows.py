@@ -14,7 +14,7 @@ from spatialtrust.errors import FileError, RowError
 from spatialtrust.io.boxes import FORMATS, ROUNDING, UNITS
 from spatialtrust.io.detections.conventions import format_named, unit_named
 from spatialtrust.io.matching import RECORDED
-from spatialtrust.io.text import whole
+from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,6 @@ class Rows:
 
     def image(self, name: str, width: Any = None, height: Any = None) -> None:
         """Note that the recorder saw an image; sizes that are no numbers are not known."""
-        name = whole(name)
         numbers = [_positive(value) for value in (width, height)]
         if self.sizes.get(name, (None, None)) == (None, None):
             self.sizes[name] = (numbers[0], numbers[1])
@@ -150,7 +149,7 @@ class Rows:
             return self.refuse("box_unit", unit, UNITS, row, name)
         try:
             numbers = _numbers(box)
-            text = whole(str(phrase)).strip() if phrase is not None else ""
+            text = str(phrase).strip() if phrase is not None else ""
         except (TypeError, ValueError, OverflowError) as error:
             field = f'box of "{name}"'
             return self.fault("not four numbers", row, field, f"cannot be used ({error})")
@@ -158,7 +157,7 @@ class Rows:
             return self.fault("no name", row, f'box of "{name}"', "cannot be used (has no name)")
         if measure == "thousandth":
             numbers, measure = [number / 1000 for number in numbers], "fraction"
-        values = (whole(name), text, numbers, self._score(score, row, name), known[0], measure)
+        values = (name, text, numbers, self._score(score, row, name), known[0], measure)
         for column, item in zip(self.columns.values(), values, strict=True):
             column.append(item)
         self.places.append((self.file, row))
@@ -179,6 +178,15 @@ class Rows:
         self.odd_scores.append(f'{str(value)[:40]} ({self.file}:{row + 1}, "{name}")')
         return None
 
+    def _clean(self) -> None:
+        """Names and phrases in characters that tables and files can hold; what changed is said."""
+        unclean = {text for text in (*self.sizes, *self.columns["phrase"]) if was_unclean(text)}
+        for column in ("name", "phrase"):
+            self.columns[column] = [plain_name(text) for text in self.columns[column]]
+        self.sizes = {plain_name(name): size for name, size in self.sizes.items()}
+        for note in cleaned_note(self.source, unclean):
+            self.note(note)
+
     def done(self) -> Recorded:
         """What was read.
 
@@ -188,6 +196,7 @@ class Rows:
         """
         if self.refused and not self.places:
             raise FileError(*self.refused[0])
+        self._clean()
         table, misfits, note = settle(pa.table({**self.columns}, schema=RECORDED), self.source)
         self.note(note)
         for row, problem in misfits.items():

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,8 +15,8 @@ from spatialtrust.backends.base import Options
 from spatialtrust.backends.recorded import keep_phrases
 from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.claims.enumeration import DEFAULT_RELATIONS, MAX_OBJECTS, enumerate_claims
-from spatialtrust.io.images import read_headers
-from spatialtrust.io.matching import resolve
+from spatialtrust.io.images import read_headers, read_orientation
+from spatialtrust.io.matching import resolve, without_boxes
 from spatialtrust.questions.signals import ANSWER
 from spatialtrust.run.batches import attach, detach, unnest
 from spatialtrust.run.config import RECORDED
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from spatialtrust.backends.base import Asker, Detector
 
 log: Final = logging.getLogger("spatialtrust")
+
+UNREADABLE: Final = "image_unreadable"
+"""Status of a box on an image that cannot be read."""
 
 
 @dataclass
@@ -213,7 +217,14 @@ class Ask:
 
 
 def _recorded(batch: pa.Table, model: str) -> Detections:
-    readable = batch.filter(pc.equal(batch["status"], "ok"))
-    listed = readable.select(["image_id", "width", "height"]).to_pylist()
+    """The recorded boxes of a batch; those of an image that cannot be read lose their corners."""
+    listed = batch.select(["image_id", "uri", "width", "height", "status"]).to_pylist()
     sizes = {row["image_id"]: (row["width"], row["height"]) for row in listed}
-    return resolve(unnest(batch, "recorded").drop_columns("image_id"), sizes, model)
+    uris = {row["image_id"]: row["uri"] for row in listed}
+    boxes = unnest(batch, "recorded").drop_columns("image_id")
+    found = resolve(
+        boxes, sizes, model, orientation_of=lambda image_id: read_orientation(uris[image_id])
+    )
+    unreadable = pa.array([row["image_id"] for row in listed if row["status"] != "ok"], pa.string())
+    lost = pc.is_in(found.column("image_id"), value_set=unreadable)
+    return without_boxes(found, np.asarray(lost.to_numpy(), dtype=np.bool_), UNREADABLE)
