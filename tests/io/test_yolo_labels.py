@@ -111,7 +111,7 @@ def test_other_texts_and_encodings_do_not_stop_a_folder(tmp_path) -> None:
     found = read_detections(tmp_path / "labels")
     assert pixels(found) == [("théière", BOX, None)]
     assert [fault.reason for fault in found.faults] == ["text file that holds no labels"]
-    assert "read as cp1252" in found.notes[0]
+    assert "read as Windows-1252" in found.notes[0]
 
 
 def test_a_label_file_alone_is_read(tmp_path) -> None:
