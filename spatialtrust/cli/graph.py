@@ -348,6 +348,8 @@ def _claims(path: Path, settings: RunConfig) -> ClaimFile:
     from spatialtrust.io.claim_files import read_statements
 
     found = read_statements(path, settings.objects)
+    for note in found.notes:
+        say(f"{path}: {note}")
     for fault in found.faults:
         say(str(fault))
     if found.unparsed is not None:
@@ -366,8 +368,8 @@ def _who_answers(job: Job, given: ClaimFile | None) -> str | None:
     if given is not None and given.answers is not None:
         count, model = len(given.answers), given.answers.strings("model")[0]
         if job.answers is not None:
-            return f"{model}: the {count} answers in the file are used, as no asker is set"
-        return f"{model}: the {count} answers in the file are not used: {asker} is asked"
+            return f"{model}: the answers in the file ({count}) are used, as no asker is set"
+        return f"{model}: the answers in the file ({count}) are not used: {asker} is asked"
     if asker == NO_ASKER:
         return "no asker is set and no answers were given: claims are judged by boxes alone"
     return None

@@ -99,7 +99,7 @@ def read_claims(
 def read_statements(path: str | Path, phrases: Sequence[str] | None = None) -> ClaimFile:
     """Read a file of claims about images in which their boxes are looked for.
 
-    It may have boxes of its own; they are not read.
+    It may have boxes of its own; they are not read, and that is noted.
 
     Parameters
     ----------
@@ -115,7 +115,11 @@ def read_statements(path: str | Path, phrases: Sequence[str] | None = None) -> C
     table = rows.table.drop_columns(own)
     for name in ("subject_box", "object_box"):
         table = table.append_column(name, pa.nulls(table.num_rows))
-    return replace(claims_from_rows(replace(rows, table=table), phrases=phrases), given=rows.table)
+    notes = rows.notes
+    if set(own) & {"subject_box", "object_box"}:
+        notes += ("boxes of claims are not used here: those that are found or recorded are",)
+    found = claims_from_rows(replace(rows, table=table), phrases=phrases)
+    return replace(found, given=rows.table, notes=notes)
 
 
 def claims_from_rows(

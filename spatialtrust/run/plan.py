@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from spatialtrust.backends.recorded import revision_of
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.fusion.model import ANSWERS_UNUSED
-from spatialtrust.graph.formats import KINDS
 from spatialtrust.io.images import find_images
 from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
 from spatialtrust.run.config import NO_ASKER
@@ -47,6 +44,8 @@ from spatialtrust.run.stages import (
     TakeAnswers,
 )
 from spatialtrust.run.stages.base import opened_by
+from spatialtrust.run.staleness import made_with, opened, stale
+from spatialtrust.run.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -141,8 +140,8 @@ def prepare(
     notes += [about] if about else []
     fresh = listing if images is not None else None
     source = Source(fresh, side, config.part_size)
-    opened = models or Models(config)
-    return Job(config, Path(out), opened, source, digest, taken, tuple(notes), not_used)
+    kept = models or Models(config)
+    return Job(config, Path(out), kept, source, digest, taken, tuple(notes), not_used)
 
 
 def _digest(table: Table) -> str:
@@ -244,9 +243,9 @@ def execute(
     """Run some steps, all by default, and say what came out.
 
     Without an asker ``ask`` is passed over, and the verifier proposes the edges; but answers that
-    came with the claims are taken along with these. Where graphs
-    were linked before, ``decide`` links them again; files of earlier verdicts that are left are
-    named, as a warning and under ``stale``.
+    came with the claims are taken along with these. Where graphs were linked before, ``decide``
+    links them again; files of earlier verdicts that are left are named, as a warning and under
+    ``stale``.
 
     Raises
     ------
@@ -267,7 +266,7 @@ def execute(
         )
     started = time.perf_counter()
     stages = stages_of(job, wanted)
-    before = _made_with(job.out, "scenes")
+    before = made_with(job.out, "scenes")
     run(
         stages,
         job.source,
@@ -280,16 +279,16 @@ def execute(
     seconds = time.perf_counter() - started
     rules = [stage.rule for stage in stages if isinstance(stage, Decide | Link)][:1]
     said: dict[str, Any] = {"decided_by": str(rules[0])} if rules else {}
-    if "link" in wanted and "link" not in names and before != _made_with(job.out, "scenes"):
+    if "link" in wanted and "link" not in names and before != made_with(job.out, "scenes"):
         log.warning("graphs/ and overlays/ were linked again, by the new verdicts")
-    if stale := _stale(job, job.out, before):
+    if old := stale(job.out, before):
         log.warning(
             "%s: %s show earlier verdicts; run the later stages (gather fuse decide link; "
             "a certified threshold needs link --no-repair), or delete them",
             job.out,
-            " and ".join(stale),
+            " and ".join(old),
         )
-        said["stale"] = stale
+        said["stale"] = old
     found = summary(job.out, job.not_used)
     if "detect" in names:
         for loss in losses(job.out):
@@ -300,41 +299,9 @@ def execute(
 def _linked_again(job: Job, out: Path, names: Sequence[str]) -> list[str]:
     """The steps, and ``link`` behind ``decide`` where what people open was made before."""
     refused = job.config.accuracy != 0 and job.config.repair
-    if "decide" not in names or "link" in names or not _opened(out) or refused:
+    if "decide" not in names or "link" in names or not opened(out) or refused:
         return list(names)
     return [*names, "link"]
-
-
-def _opened(out: Path) -> list[str]:
-    """Names of what people open that is in a run folder: its graph files by kind, its pictures."""
-    kinds = [kind for kind in KINDS if any((out / "graphs").rglob(f"*.{kind}"))]
-    pictures = ["overlays/"] if any((out / "overlays").rglob("*.*")) else []
-    return [f"graphs/*.{kind}" for kind in kinds] + pictures
-
-
-def _stale(job: Job, out: Path, before: Any) -> list[str]:
-    """Those of them that were not made by the verdicts that the folder has now."""
-    now = _made_with(out, "scenes")
-    if now is None:
-        return _opened(out)
-    if before is not None and _judged(before) == _judged(now):
-        return []
-    made = [f"graphs/*.{kind}" for kind in now["made_with"]["formats"]]
-    made += ["overlays/"] if now["made_with"]["overlays"] else []
-    return [name for name in _opened(out) if name not in made]
-
-
-def _judged(scenes: Any) -> tuple[Any, Any]:
-    """What of the settings of scenes changes their edges."""
-    return scenes["from"], scenes["made_with"]["repair"]
-
-
-def _made_with(out: Path, table: str) -> Any:
-    """What a run folder's table was made with, and from what; None where it has none."""
-    if not (out / MANIFEST).is_file():
-        return None
-    with RunFolder(out) as folder:
-        return folder.settings(table)
 
 
 def decided_by(out: Path) -> DecisionRule:
@@ -366,58 +333,3 @@ def settings_of(out: str | Path) -> dict[str, Any]:
         return {}
     with RunFolder(out) as folder:
         return dict(folder.manifest.get("settings", {}))
-
-
-def _answered(folder: RunFolder) -> dict[str, int]:
-    """How many answers say yes, no or neither, and why others are missing."""
-    said: Counter[str] = Counter()
-    for file in folder.files("answers"):
-        table = pq.read_table(file, columns=["answer", "status"])
-        counts = pc.value_counts(pc.coalesce(table["answer"], table["status"], "missing"))
-        for entry in counts.to_pylist():
-            said[entry["values"]] += entry["counts"]
-    return dict(sorted(said.items()))
-
-
-def summary(out: str | Path, not_used: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Counts of a run folder's tables, read part by part.
-
-    Parameters
-    ----------
-    not_used: recorded boxes that never came into the tables, by reason; the others are counted.
-    """
-    folder = RunFolder(out)
-    rows = {
-        name: sum(
-            pq.read_metadata(file).num_rows for file in (folder.path / name).glob("*.parquet")
-        )
-        for name in ("images", "detections", "claims", "answers", "verdicts")
-        if folder.parts(name)
-    }
-    lost = losses(folder.path)
-    found: dict[str, Any] = {
-        "rows": rows,
-        "boxes_not_used": {
-            **(not_used or {}),
-            **{loss.code: loss.boxes for loss in lost if loss.whole},
-        },
-        "boxes_changed": {loss.code: loss.boxes for loss in lost if not loss.whole},
-    }
-    if "answers" in rows:
-        found["answers"] = _answered(folder)
-    if folder.parts("scenes"):
-        graphs = pa.concat_tables([folder.read("scenes", part) for part in folder.parts("scenes")])
-        listed = graphs.drop_columns("graph").to_pylist()
-        readable = [row for row in listed if row["candidates"] is not None]
-        candidates = sum(row["candidates"] for row in readable)
-        edges = sum(row["edges"] for row in readable)
-        found |= {
-            "graphs": len(readable),
-            "objects": sum(row["objects"] for row in readable),
-            "objects_unpaired": sum(row["unpaired"] for row in readable if row["objects"] > 1),
-            "candidates": candidates,
-            "edges": edges,
-            "share_kept": edges / candidates if candidates else None,
-            "not_ok": {row["image_id"]: row["status"] for row in listed if row["status"] != "ok"},
-        }
-    return found

@@ -136,7 +136,7 @@ def asserted(run: Path) -> list[str | None]:
 def test_answers_in_the_file_of_claims_are_the_answers_of_the_run(tmp_path) -> None:
     own, run = write_said(tmp_path / "own.jsonl"), tmp_path / "run"
     said = talk(run, "--claims", own)
-    assert "recorded:own.jsonl: the 3 answers in the file are used" in said
+    assert "recorded:own.jsonl: the answers in the file (3) are used" in said
     assert '1 of 3 answers are neither yes nor no (first: row 3 "Not sure")' in said
     assert asserted(run) == ["no", "yes", None]
     assert set(read_table(run / "answers")["model"].to_pylist()) == {"recorded:own.jsonl"}
@@ -168,7 +168,7 @@ def test_the_steps_take_the_answers_as_the_whole_does(tmp_path) -> None:
 def test_who_answers_is_said(tmp_path) -> None:
     own = write_said(tmp_path / "own.jsonl")
     asked = talk(tmp_path / "asked", "--claims", own, asker=f"recorded:{own}")
-    assert "the 3 answers in the file are not used: recorded:" in asked
+    assert "the answers in the file (3) are not used: recorded:" in asked
     assert asserted(tmp_path / "asked") == ["no", "yes", None]
     assert "by boxes alone" in talk(tmp_path / "pairs")
     silent = write_said(tmp_path / "silent.jsonl", [(*row[:2], None) for row in SAID])

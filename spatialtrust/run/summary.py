@@ -1,0 +1,72 @@
+"""What a run folder holds, counted part by part: what commands print at their end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from spatialtrust.run.folder import RunFolder
+from spatialtrust.run.losses import losses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def summary(out: str | Path, not_used: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Counts of a run folder's tables, read part by part.
+
+    Parameters
+    ----------
+    not_used: recorded boxes that never came into the tables, by reason; the others are counted.
+    """
+    folder = RunFolder(out)
+    rows = {
+        name: sum(
+            pq.read_metadata(file).num_rows for file in (folder.path / name).glob("*.parquet")
+        )
+        for name in ("images", "detections", "claims", "answers", "verdicts")
+        if folder.parts(name)
+    }
+    lost = losses(folder.path)
+    found: dict[str, Any] = {
+        "rows": rows,
+        "boxes_not_used": {
+            **(not_used or {}),
+            **{loss.code: loss.boxes for loss in lost if loss.whole},
+        },
+        "boxes_changed": {loss.code: loss.boxes for loss in lost if not loss.whole},
+    }
+    if "answers" in rows:
+        found["answers"] = _answered(folder)
+    if folder.parts("scenes"):
+        graphs = pa.concat_tables([folder.read("scenes", part) for part in folder.parts("scenes")])
+        listed = graphs.drop_columns("graph").to_pylist()
+        readable = [row for row in listed if row["candidates"] is not None]
+        candidates = sum(row["candidates"] for row in readable)
+        edges = sum(row["edges"] for row in readable)
+        found |= {
+            "graphs": len(readable),
+            "objects": sum(row["objects"] for row in readable),
+            "objects_unpaired": sum(row["unpaired"] for row in readable if row["objects"] > 1),
+            "candidates": candidates,
+            "edges": edges,
+            "share_kept": edges / candidates if candidates else None,
+            "not_ok": {row["image_id"]: row["status"] for row in listed if row["status"] != "ok"},
+        }
+    return found
+
+
+def _answered(folder: RunFolder) -> dict[str, int]:
+    """How many answers say yes, no or neither, and why others are missing."""
+    said: Counter[str] = Counter()
+    for file in folder.files("answers"):
+        table = pq.read_table(file, columns=["answer", "status"])
+        counts = pc.value_counts(pc.coalesce(table["answer"], table["status"], "missing"))
+        for entry in counts.to_pylist():
+            said[entry["values"]] += entry["counts"]
+    return dict(sorted(said.items()))
