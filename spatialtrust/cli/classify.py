@@ -158,7 +158,7 @@ def train(
 @app.command()
 def score(
     cache: Cache,
-    out: Annotated[Path, typer.Option(help="Scores go here, one row per image (Parquet).")],
+    out: Annotated[Path, typer.Option(help="Scores, one row per image: .parquet, .csv or .jsonl.")],
     method: Annotated[
         str, typer.Option(help="File that train wrote, or a label-free score.")
     ] = "mcm",
@@ -172,8 +172,9 @@ def score(
 
     from spatialtrust.classify import METRICS, load_method
     from spatialtrust.errors import InputError
-    from spatialtrust.io.parquet import write_table
+    from spatialtrust.io.results import expect_ending, write_results
 
+    expect_ending(out)
     parts = _load(cache, name, model, auxiliary)
     if split not in parts:
         raise InputError(f'split "{split}" is not there; splits here: {", ".join(parts)}')
@@ -193,7 +194,8 @@ def score(
         columns["is_correct"] = correct
         result["accuracy"] = float(correct.mean())
         result |= {key: metric(confidence, correct) for key, metric in METRICS.items()}
-    write_table(pa.table(columns), out)
+    for changed in write_results(pa.table(columns), out):
+        say(changed)
     emit(result)
 
 

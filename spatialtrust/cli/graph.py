@@ -346,8 +346,9 @@ def _run(
 def _claims(path: Path, settings: RunConfig) -> ClaimFile:
     """The user's claims and answers; rows that cannot be used are named on stderr."""
     from spatialtrust.io.claim_files import read_statements
+    from spatialtrust.run.inputs import known_phrases
 
-    found = read_statements(path, settings.objects)
+    found = read_statements(path, known_phrases(settings))
     for note in found.notes:
         say(f"{path}: {note}")
     for fault in found.faults:

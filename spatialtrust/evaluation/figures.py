@@ -102,6 +102,16 @@ def evaluate(verdicts: Verdicts, *, resamples: int = 1000, seed: int = 0) -> dic
     }
 
 
+def _check_labels(label: pa.ChunkedArray) -> None:
+    try:
+        known = pc.is_in(label.cast(pa.float64()), value_set=pa.array([0.0, 1.0]))
+    except pa.ArrowException:
+        known = pa.chunked_array([pa.repeat(False, len(label))])
+    if pc.any(pc.invert(known)).as_py():
+        strange = label.filter(pc.invert(known))[0].as_py()
+        raise InputError(f'label is "{strange}"; give 1 (true), 0 (false), or nothing')
+
+
 def _columns(verdicts: Verdicts) -> _Columns:
     data = verdicts.data
     for name in ("label", "relation"):
@@ -110,6 +120,7 @@ def _columns(verdicts: Verdicts) -> _Columns:
                 f'the verdicts have no column "{name}"; give the claims one and run verify again'
             )
     labelled = data.filter(pc.is_valid(data["label"]))
+    _check_labels(labelled["label"])
     relation = pa.array(canonical_names(labelled["relation"]))
     family = np.array(
         [None if r is None else RELATIONS[r].family for r in relation.to_pylist()], dtype=object

@@ -19,6 +19,7 @@ from spatialtrust.jobs.labelling import PURPOSES, read_labels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spatialtrust.io.claim_files import ClaimFile
     from spatialtrust.tables import Answers
 
 TARGETS: Final = (0.8, 0.9, 0.95)
@@ -114,8 +115,20 @@ def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Row
         np.array(labelled.strings("image_id")),
         purpose,
         None,
-        file.notes,
+        (*file.notes, *_said(file)),
     )
+
+
+def _said(file: ClaimFile) -> list[str]:
+    """What was wrong with answers and rows, the first of them by name."""
+    said = [] if file.unparsed is None else [file.unparsed]
+    said += [str(fault) for fault in file.faults[:_MOST_FAULTS]]
+    if len(file.faults) > _MOST_FAULTS:
+        said.append(f"... and {len(file.faults) - _MOST_FAULTS} more rows")
+    return said
+
+
+_MOST_FAULTS: Final = 50
 
 
 def _of_run(source: Path) -> _Rows:

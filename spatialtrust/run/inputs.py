@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spatialtrust.errors import RowError
+    from spatialtrust.run.config import RunConfig
     from spatialtrust.tables import Answers, Claims
 
 _LONGEST: Final = 12
@@ -46,6 +47,13 @@ class Laid(NamedTuple):
     rows: pa.Table
     notes: list[str]
     not_used: Counter[str]
+
+
+def known_phrases(config: RunConfig) -> tuple[str, ...]:
+    """Names of things that claims may be about: what is looked for, else the recorded labels."""
+    if config.objects or config.recorded_boxes is None:
+        return config.objects
+    return tuple(_distinct(plain_column(read_detections(config.recorded_boxes).boxes["phrase"])))
 
 
 def recorded_boxes(path: Path, image_ids: list[str]) -> Laid:

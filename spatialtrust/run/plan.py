@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("spatialtrust")
 
+_FILES: Final = (".json", ".jsonl", ".csv", ".parquet", ".graphml", ".dot", ".html", ".gz")
+
 STAGES: Final = ("detect", "claims", "ask", "gather", "fuse", "decide", "link")
 
 
@@ -109,6 +111,10 @@ def prepare(
     InputError: an input cannot be used as a whole.
     """
     notes: list[str] = []
+    if Path(out).suffix.lower() in _FILES and not Path(out).is_dir():
+        raise InputError(
+            f"{out}: is called like a file; a run is a folder, such as {Path(out).stem}/"
+        )
     if images is None:
         listing = images_of(Path(out))
     else:

@@ -174,3 +174,9 @@ def test_an_ending_that_says_nothing_is_an_error_before_anything_runs(tmp_path) 
         with pytest.raises(FileError, match=valid):
             call(*arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_a_folder_and_says_so(tmp_path) -> None:
+    with pytest.raises(InputError, match="a run is a folder, such as g/"):
+        graph(tmp_path / "g.json")
+    assert list(tmp_path.iterdir()) == []

@@ -90,3 +90,9 @@ def test_small_groups_have_no_figures() -> None:
 def test_without_labels_the_message_says_what_to_give() -> None:
     with pytest.raises(InputError, match="give the claims a column label"):
         evaluate(_verdicts(label=[None] * 400))
+
+
+@pytest.mark.parametrize("label", [["yes"] * 400, [2] * 400, [0.5] * 400])
+def test_labels_that_are_neither_true_nor_false_are_refused(label: list[Any]) -> None:
+    with pytest.raises(InputError, match=r'label is "(yes|2|0\.5).*give 1 \(true\), 0 \(false\)'):
+        evaluate(_verdicts(label=label), resamples=0)
