@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.errors import ColumnError, FileError
-from spatialtrust.io.claim_files import TEXT_COLUMNS, answers_from_rows, read_statements
+from spatialtrust.io.claim_answers import answers_from_rows
+from spatialtrust.io.claim_files import TEXT_COLUMNS, read_statements
 from spatialtrust.io.parquet import read_table
 from spatialtrust.io.rows import RawRows, read_rows
 from spatialtrust.replies import texts_of
