@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.errors import InputError
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.io.images import list_images
 from spatialtrust.run.batches import unnest
 from spatialtrust.run.config import NO_ASKER, NO_DETECTOR, RunConfig, over
+from spatialtrust.run.inputs import recorded_boxes
+from spatialtrust.run.losses import losses
 from spatialtrust.run.models import Models
+from spatialtrust.run.parts import Source
 from spatialtrust.run.plan import Job, asked_steps, execute, prepare, stages_of
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.graph import SceneGraph
+
+log: Final = logging.getLogger("spatialtrust")
 
 
 class SpatialTrust:
@@ -83,8 +89,15 @@ class SpatialTrust:
         if not config.objects:
             raise InputError('no objects were given; name what to look for: objects=["mug", ...]')
         batch = list_images([image])
+        if self._models.recorded is not None:
+            laid = recorded_boxes(self._models.recorded, batch["image_id"].to_pylist())
+            batch = Source(batch, {"recorded": laid.rows}).batch(batch)
+            for note in laid.notes if not laid.rows.num_rows else ():
+                log.warning("%s", note)
         for stage in stages_of(Job(config, None, self._models), asked_steps(config)):
             batch = stage(batch)
+        for loss in losses([unnest(batch, "detections")]):
+            log.warning("%s", loss)
         row = unnest(batch, "scenes").to_pylist()[0]
         if row["graph"] is None:
             raise InputError(f"{image}: {row['status']}")
@@ -100,7 +113,10 @@ class SpatialTrust:
         Counts, as ``spatialtrust graph`` prints them.
         """
         config = self._looking_for(objects)
-        return execute(prepare(config, out, images, models=self._models))
+        job = prepare(config, out, images, models=self._models)
+        for note in job.notes:
+            log.warning("%s", note)
+        return execute(job)
 
     def _looking_for(self, objects: str | Sequence[str]) -> RunConfig:
         if not objects:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spatialtrust.errors import RowError
+    from spatialtrust.io.detections import Recorded
     from spatialtrust.run.config import RunConfig
     from spatialtrust.tables import Answers, Claims
 
@@ -56,9 +57,8 @@ def known_phrases(config: RunConfig) -> tuple[str, ...]:
     return tuple(_distinct(plain_column(read_detections(config.recorded_boxes).boxes["phrase"])))
 
 
-def recorded_boxes(path: Path, image_ids: list[str]) -> Laid:
+def recorded_boxes(found: Recorded, image_ids: list[str]) -> Laid:
     """Recorded boxes with the image each belongs to, and what does not fit."""
-    found = read_detections(path)
     matching = match_names(found.names, image_ids)
     names = found.boxes["name"].to_pylist()
     owners = pa.array([matching.image_of.get(name) for name in names], pa.string())

@@ -19,7 +19,7 @@ from spatialtrust.run.folder import RunFolder
 from spatialtrust.run.stages.looking import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -82,15 +82,21 @@ class Loss:
         return f"{self.boxes} boxes {self.words}: {', '.join(shown[:SHOWN])}{more}"
 
 
-def losses(out: str | Path) -> list[Loss]:
-    """What a run's table of detections says of boxes that were left out or changed, by kind."""
+def losses_of_run(out: str | Path) -> list[Loss]:
+    """:func:`losses` of a run folder."""
+    columns = ["image_id", "phrase", "x1", "status"]
+    files = RunFolder(out).files("detections")
+    return losses(pq.read_table(file, columns=columns) for file in files)
+
+
+def losses(detections: Iterable[pa.Table]) -> list[Loss]:
+    """What tables of detections say of boxes that were left out or changed, by kind."""
     kinds = {
         (status, whole): Loss(code, whole, words)
         for whole, listed in ((True, _UNUSED), (False, _CHANGED))
         for status, (code, words) in listed.items()
     }
-    for file in RunFolder(out).files("detections"):
-        table = pq.read_table(file, columns=["image_id", "phrase", "x1", "status"])
+    for table in detections:
         for status in pc.unique(table["status"]).to_pylist():
             for name in (status or "").split(", "):
                 for whole in (True, False):

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.errors import InputError
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
+from spatialtrust.io.detections import read_detections
 from spatialtrust.run.config import NO_ASKER, NO_DETECTOR, RECORDED, SHIPPED_FOR
 
 if TYPE_CHECKING:
     from spatialtrust.backends.base import Asker, Detector
+    from spatialtrust.io.detections import Recorded
     from spatialtrust.run.config import RunConfig
 
 
@@ -56,6 +58,12 @@ class Models:
                 config.asker,
             )
         return model
+
+    @cached_property
+    def recorded(self) -> Recorded | None:
+        """Recorded boxes, read; None where a detector finds the objects."""
+        path = self._config.recorded_boxes
+        return None if path is None else read_detections(path)
 
     @cached_property
     def detector(self) -> Detector:

@@ -29,7 +29,7 @@ from spatialtrust.run.inputs import (
     labels_asked_for,
     recorded_boxes,
 )
-from spatialtrust.run.losses import losses
+from spatialtrust.run.losses import losses_of_run
 from spatialtrust.run.models import Models
 from spatialtrust.run.parts import Source
 from spatialtrust.run.stages import (
@@ -136,17 +136,17 @@ def prepare(
         if unknown:
             about = f"{unknown} claims are on images that were not given and are left out"
     not_used: dict[str, int] = {}
-    if recorded := config.recorded_boxes:
-        side["recorded"], told, not_used = recorded_boxes(recorded, image_ids)
+    kept = models or Models(config)
+    if kept.recorded is not None:
+        side["recorded"], told, not_used = recorded_boxes(kept.recorded, image_ids)
         count, labels = labels_asked_for(
-            side["recorded"], str(recorded), config.objects, side.get("given_claims")
+            side["recorded"], str(config.recorded_boxes), config.objects, side.get("given_claims")
         )
         not_used = {**not_used, **({"label_not_asked_for": count} if count else {})}
         notes += [*told, *labels]
     notes += [about] if about else []
     fresh = listing if images is not None else None
     source = Source(fresh, side, config.part_size)
-    kept = models or Models(config)
     return Job(config, Path(out), kept, source, digest, taken, tuple(notes), not_used)
 
 
@@ -297,7 +297,7 @@ def execute(
         said["stale"] = old
     found = summary(job.out, job.not_used)
     if "detect" in names:
-        for loss in losses(job.out):
+        for loss in losses_of_run(job.out):
             log.warning("%s", loss)
     return {"out": str(job.out), **found, **said, "seconds": round(seconds, 3)}
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spatialtrust.run.folder import RunFolder
-from spatialtrust.run.losses import losses
+from spatialtrust.run.losses import losses_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ def summary(out: str | Path, not_used: Mapping[str, int] | None = None) -> dict[
         for name in ("images", "detections", "claims", "answers", "verdicts")
         if folder.parts(name)
     }
-    lost = losses(folder.path)
+    lost = losses_of_run(folder.path)
     found: dict[str, Any] = {
         "rows": rows,
         "boxes_not_used": {

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from spatialtrust import load_graph
+from spatialtrust import SpatialTrust, load_graph
 from spatialtrust.cli.commands import app
 
 WIDE, TALL = (640, 480), (480, 640)
@@ -144,3 +144,15 @@ def test_every_loss_is_counted_and_named_once(ended) -> None:
         "half.jpg",
     ):
         assert said.count(words) == 1, (words, said)
+
+
+def test_python_says_what_became_of_boxes_too(tmp_path: Path, caplog) -> None:
+    boxes = quirks(tmp_path / "photos")
+    st = SpatialTrust(detector=f"recorded:{boxes}", overlays=False)
+    found = st.graph(tmp_path / "photos" / "turned.jpg", objects=["mug", "kettle"])
+    assert [edge.relation for edge in found.query()] == ["above"]
+    assert "2 boxes are turned like their photo" in caplog.text
+    caplog.clear()
+    st.graphs([tmp_path / "photos"], tmp_path / "run", objects=["mug", "kettle"])
+    for words in ("not asked for: mug kettle, ##ttle", "gone.jpg", "other.jpg", "turned.jpg"):
+        assert caplog.text.count(words) == 1
