@@ -47,19 +47,7 @@ _BOX_PROBLEMS: Final = {
 
 def boxes_of(reader: Reader, box_format: str | None, box_unit: str | None) -> ClaimBoxes:
     """The boxes of both sides of each row, in the convention given, declared, or found to fit."""
-    numbers = []
-    for name in ("subject_box", "object_box"):
-        column = reader.rows.table[name]
-        values, unreadable = parse_boxes(column)
-        listed = column
-        reader.blame(
-            unreadable,
-            name,
-            lambda row, listed=listed: f"is {listed[row].as_py()!r}"[:120],  # type: ignore[misc]
-            "give four numbers, for example [0.1, 0.2, 0.3, 0.4]",
-            "degenerate_box",
-        )
-        numbers.append(values)
+    numbers = [_numbers(reader, name) for name in ("subject_box", "object_box")]
     recorded, wrong_size = _recorded_size(reader)
     choice = choose_convention(
         numbers,
@@ -70,24 +58,8 @@ def boxes_of(reader: Reader, box_format: str | None, box_unit: str | None) -> Cl
     )
     convention = choice.convention
     size = _image_size(reader, convention, recorded, wrong_size)
-    corners = []
-    for role, values in zip(("subject", "object"), numbers, strict=True):
-        name = f"{role}_box"
-        box, reasons = to_corners(values, size, convention)
-        explained = np.uint32(bit("degenerate_box") | bit("row_unreadable"))
-        absent = np.isnan(values).all(axis=1) & (reader.reasons & explained == 0)
-        reader.reasons |= reasons | (absent * np.uint32(bit(f"{role}_missing"))).astype(np.uint32)
-        for code, problem in _BOX_PROBLEMS.items():
-            said = f"{problem}: {convention.name}" if code == "box_format_deviates" else problem
-            reader.blame(
-                reasons & bit(code) != 0,
-                name,
-                lambda row, values=values, said=said: (  # type: ignore[misc]
-                    f"{values[row].tolist()} {said}"
-                ),
-                "",
-            )
-        corners.append(box)
+    roles = zip(("subject", "object"), numbers, strict=True)
+    subject, other = (_corners(reader, role, values, size, convention) for role, values in roles)
     misfits = {
         code: count
         for code in _BOX_PROBLEMS
@@ -98,9 +70,44 @@ def boxes_of(reader: Reader, box_format: str | None, box_unit: str | None) -> Cl
         counts = ", ".join(f"{count} {code}" for code, count in misfits.items())
         rows = f"of {len(reader.rows.table)} rows with a box that does not fit"
         notes.append(f"{rows}: {counts}")
-    return ClaimBoxes(
-        (corners[0], corners[1]), size.astype(np.float32), convention, tuple(notes), misfits
+    return ClaimBoxes((subject, other), size.astype(np.float32), convention, tuple(notes), misfits)
+
+
+def _numbers(reader: Reader, name: str) -> NDArray[np.float64]:
+    """(N, 4) numbers of a column of boxes as they are written, NaN where there are none."""
+    column = reader.rows.table[name]
+    values, unreadable = parse_boxes(column)
+    reader.blame(
+        unreadable,
+        name,
+        lambda row: f"is {column[row].as_py()!r}"[:120],
+        "give four numbers, for example [0.1, 0.2, 0.3, 0.4]",
+        "degenerate_box",
     )
+    return values
+
+
+def _corners(
+    reader: Reader,
+    role: str,
+    values: NDArray[np.float64],
+    size: NDArray[np.float64],
+    convention: BoxConvention,
+) -> NDArray[np.float32]:
+    """(N, 4) corners of one side; what does not fit is blamed on its row."""
+    corners, reasons = to_corners(values, size, convention)
+    explained = np.uint32(bit("degenerate_box") | bit("row_unreadable"))
+    absent = np.isnan(values).all(axis=1) & (reader.reasons & explained == 0)
+    reader.reasons |= reasons | (absent * np.uint32(bit(f"{role}_missing"))).astype(np.uint32)
+    for code, problem in _BOX_PROBLEMS.items():
+        said = f"{problem}: {convention.name}" if code == "box_format_deviates" else problem
+        reader.blame(
+            reasons & bit(code) != 0,
+            f"{role}_box",
+            lambda row, said=said: f"{values[row].tolist()} {said}",  # type: ignore[misc]
+            "",
+        )
+    return corners
 
 
 def _recorded_size(reader: Reader) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
