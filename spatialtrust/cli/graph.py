@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from spatialtrust.io.claim_files import ClaimFile
     from spatialtrust.run.config import RunConfig
+    from spatialtrust.run.models import Models
     from spatialtrust.run.plan import Job
 
 Images = Annotated[
@@ -326,13 +327,15 @@ def _run(
     remake: bool = False,
 ) -> None:
     """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
+    from spatialtrust.run.models import Models
     from spatialtrust.run.plan import execute, prepare
 
-    given = None if claims is None else _claims(claims, settings)
+    models = Models(settings)
+    given = None if claims is None else _claims(claims, settings, models)
     if given is None:
-        job = prepare(settings, out, images)
+        job = prepare(settings, out, images, models=models)
     else:
-        job = prepare(settings, out, images, given.claims, answers=given.answers)
+        job = prepare(settings, out, images, given.claims, answers=given.answers, models=models)
     for note in job.notes:
         say(note)
     if "claims" in names and (said := _who_answers(job, given)):
@@ -343,12 +346,12 @@ def _run(
     emit(found)
 
 
-def _claims(path: Path, settings: RunConfig) -> ClaimFile:
+def _claims(path: Path, settings: RunConfig, models: Models) -> ClaimFile:
     """The user's claims and answers; rows that cannot be used are named on stderr."""
     from spatialtrust.io.claim_files import read_statements
     from spatialtrust.run.inputs import known_phrases
 
-    found = read_statements(path, known_phrases(settings))
+    found = read_statements(path, known_phrases(settings.objects, models.recorded))
     for note in found.notes:
         say(f"{path}: {note}")
     for fault in found.faults:

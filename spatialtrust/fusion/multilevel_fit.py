@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _NEWTON_STEPS: Final = 6
 _FOLDS: Final = 10
 _BENT_WEIGHT: Final = 0.75
-_ONE: Final = np.float32(1)
 _LEAST_CURVATURE: Final = 0.02
 
 

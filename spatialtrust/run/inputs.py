@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.io.detections import read_detections
 from spatialtrust.io.matching import match_names, with_sizes
 from spatialtrust.io.names import cleaned_note, few, plain_column, plain_name, was_unclean
 from spatialtrust.run.folder import RunFolder
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from spatialtrust.errors import RowError
     from spatialtrust.io.detections import Recorded
-    from spatialtrust.run.config import RunConfig
     from spatialtrust.tables import Answers, Claims
 
 _LONGEST: Final = 12
@@ -50,11 +48,11 @@ class Laid(NamedTuple):
     not_used: Counter[str]
 
 
-def known_phrases(config: RunConfig) -> tuple[str, ...]:
+def known_phrases(objects: tuple[str, ...], recorded: Recorded | None) -> tuple[str, ...]:
     """Names of things that claims may be about: what is looked for, else the recorded labels."""
-    if config.objects or config.recorded_boxes is None:
-        return config.objects
-    return tuple(_distinct(plain_column(read_detections(config.recorded_boxes).boxes["phrase"])))
+    if objects or recorded is None:
+        return objects
+    return tuple(_distinct(plain_column(recorded.boxes["phrase"])))
 
 
 def recorded_boxes(found: Recorded, image_ids: list[str]) -> Laid:

@@ -295,9 +295,10 @@ def execute(
             " and ".join(old),
         )
         said["stale"] = old
-    found = summary(job.out, job.not_used)
+    lost = losses_of_run(job.out)
+    found = summary(job.out, lost, job.not_used)
     if "detect" in names:
-        for loss in losses_of_run(job.out):
+        for loss in lost:
             log.warning("%s", loss)
     return {"out": str(job.out), **found, **said, "seconds": round(seconds, 3)}
 

@@ -10,18 +10,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spatialtrust.run.folder import RunFolder
-from spatialtrust.run.losses import losses_of_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from spatialtrust.run.losses import Loss
 
-def summary(out: str | Path, not_used: Mapping[str, int] | None = None) -> dict[str, Any]:
+
+def summary(out: str | Path, lost: Sequence[Loss], not_used: Mapping[str, int]) -> dict[str, Any]:
     """Counts of a run folder's tables, read part by part.
 
     Parameters
     ----------
+    lost: what became of recorded boxes, see :func:`spatialtrust.run.losses.losses_of_run`.
     not_used: recorded boxes that never came into the tables, by reason; the others are counted.
     """
     folder = RunFolder(out)
@@ -32,11 +34,10 @@ def summary(out: str | Path, not_used: Mapping[str, int] | None = None) -> dict[
         for name in ("images", "detections", "claims", "answers", "verdicts")
         if folder.parts(name)
     }
-    lost = losses_of_run(folder.path)
     found: dict[str, Any] = {
         "rows": rows,
         "boxes_not_used": {
-            **(not_used or {}),
+            **not_used,
             **{loss.code: loss.boxes for loss in lost if loss.whole},
         },
         "boxes_changed": {loss.code: loss.boxes for loss in lost if not loss.whole},

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from spatialtrust import Claims, SpatialTrust
+from spatialtrust.cli.commands import app
 from spatialtrust.fusion import model_file
 from spatialtrust.run import models
 from spatialtrust.run.plan import STAGES, execute, prepare, stages_of
@@ -66,3 +68,24 @@ def test_a_stage_that_travels_leaves_its_model_and_its_opener_behind(tmp_path: P
     job = prepare(settings(boxes, asker="tabletop:clip"), tmp_path / "run", [images])
     for stage in stages_of(job, STAGES):
         assert "_opened" not in pickle.loads(pickle.dumps(stage)).__dict__
+
+
+def test_recorded_boxes_are_read_once_also_where_claims_are_read_with_their_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, boxes = copies(tmp_path / "photos", 1)
+    claims = tmp_path / "claims.csv"
+    claims.write_text("image,caption\na/0000.jpg,The kettle is left of the mug.\n")
+    read: list[Path] = []
+
+    def counting(path: Path) -> Any:
+        read.append(path)
+        return original(path)
+
+    original = models.read_detections
+    monkeypatch.setattr(models, "read_detections", counting)
+    arguments = ["graph", images, "--detections", boxes, "--claims", claims, "--asker", "none"]
+    arguments += ["--no-overlays", "--out", tmp_path / "run"]
+    found = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert found.exit_code == 0, found.output
+    assert len(read) == 1
