@@ -20,7 +20,6 @@ from spatialtrust.evaluation.crossvalidation import cross_validate, out_of_fold
 from spatialtrust.evidence.columns import Features
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.base_method import BASE_SIGNALS, base_signals
-from spatialtrust.fusion.fitting import SHIPPED_SHARES
 from spatialtrust.io.claim_files import read_claims
 from spatialtrust.relations import DIRECTIONAL, FAMILIES, NAMES, RELATIONS
 
@@ -56,9 +55,7 @@ def main() -> None:
         "alignment alone": np.nan_to_num(signals[:, 0]),
         "logistic regression, 4 signals": fitted(_logistic),
         "base method": fitted(_boosted),
-        "this package": cross_validate(
-            features, label, image, shares=SHIPPED_SHARES, folds=given.folds
-        ),
+        "this package": cross_validate(features, label, image, folds=given.folds),
     }
     interval = partial(_interval, image=image, resamples=given.resamples)
     print(f"{len(label)} statements on {image.max() + 1} images, {given.folds} folds by image\n")

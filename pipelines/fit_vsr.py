@@ -23,7 +23,6 @@ import numpy as np
 from spatialtrust.defaults import TRUST_MODEL
 from spatialtrust.evaluation.crossvalidation import cross_validate
 from spatialtrust.evidence.gathering import collect
-from spatialtrust.fusion.fitting import SHIPPED_SHARES
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.rows import RawRows, read_rows
@@ -96,19 +95,16 @@ def main() -> None:
         images,
         name=TRUST_MODEL,
         calibrated_on=CALIBRATED_ON,
-        shares=SHIPPED_SHARES,
         for_pairs=False,
     )
     model.save(arguments.out)
-    figures = {
+    figures: dict[str, Any] = {
         "statements": len(label),
         "images": len(np.unique(images)),
         "trees": model.layers.box_trees.trees,
     }
     if arguments.folds:
-        p_true = cross_validate(
-            features, label, images, shares=SHIPPED_SHARES, folds=arguments.folds
-        )
+        p_true = cross_validate(features, label, images, folds=arguments.folds)
         directional = np.isin(np.array(file.claims.strings("relation")), DIRECTIONAL)
         for name, metric, rows in (
             ("auroc_directional", auroc, directional),

@@ -191,27 +191,40 @@ def fit(
         Path, typer.Argument(help="Labelled claims (as for verify), or a run folder with labels.")
     ],
     out: Annotated[Path, typer.Option(help="The fitted model, one JSON file.")],
-    base: Annotated[str, typer.Option(help="Model to start from below 1,000 rows.")] = TRUST_MODEL,
+    base: Annotated[str, typer.Option(help="Model to start from.")] = TRUST_MODEL,
     name: Annotated[
         str | None, typer.Option(help="What the data is called; default: file.")
     ] = None,
     box_format: BoxFormat = None,
     box_unit: BoxUnit = None,
+    certify_only: Annotated[
+        bool,
+        typer.Option(
+            "--certify-only", help="Leave the base as it is; all random rows certify it, exactly."
+        ),
+    ] = False,
     seed: int = 0,
 ) -> None:
     """Fit the trust model to your VLM, your detector and your scenes.
 
     About 200 rows with a `label` (1: true, 0: false), and your VLM's `answer` or `p_yes` if it is
-    to count, set how much the answer weighs and calibrate the result; from 1,000 rows on the whole
-    model is fitted anew. Rows of one image stay together. Half of the rows are kept to certify
-    thresholds, so draw them at random from what the robot will see.
+    to count, set how much the answer weighs and calibrate the result; from 1,000 rows on the trees
+    are fitted anew. All rows certify thresholds too, each scored by a fit without its image, so
+    draw them at random from what the robot will see. Such a certificate is approximate;
+    `--certify-only` fits nothing, changes no probability, and gives an exact one.
     """
     from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.own_model import fit_from
 
     expect_ending(out, (".json",))
     model, report = fit_from(
-        claims, base=base, name=name, box_format=box_format, box_unit=box_unit, seed=seed
+        claims,
+        base=base,
+        name=name,
+        box_format=box_format,
+        box_unit=box_unit,
+        certify_only=certify_only,
+        seed=seed,
     )
     model.save(out)
     for note in report["notes"]:

@@ -34,9 +34,10 @@ class Grid:
     thresholds
         Strictly descending confidences.
     share, risk
-        What earlier, disjoint rows predict at each threshold: the share of units (claims, or
-        images with a claim) accepted, and the share of those that is wrong. Empty where nothing
-        is predicted; a certification then starts at the strictest threshold it can test.
+        What is predicted at each threshold, by earlier, disjoint rows or by the model's own
+        probabilities: the share of units (claims, or images with a claim) accepted, and the share
+        of those that is wrong. Empty where nothing is predicted; a certification then starts at the
+        strictest threshold it can test.
     """
 
     thresholds: tuple[float, ...]
@@ -75,16 +76,46 @@ class Grid:
         (0.800000011920929, 0.6000000238418579)
         """
         scores = confidences(confidence)
-        known = np.sort(scores[~np.isnan(scores)])[::-1]
-        if not known.size:
-            raise GuaranteeError("no row with a confidence to fix a grid on; give labelled rows")
-        places = np.ceil(np.linspace(0, known.size, steps + 1)[1:]).astype(np.int64) - 1
-        thresholds = np.unique(known[places])[::-1]
+        thresholds = _equal_steps(scores, steps)
         units, accepted, wrong = _counts(scores, is_correct, thresholds, unit, groups, seed)
         return cls(
             tuple(thresholds.tolist()),
             tuple((accepted / units).tolist()),
             tuple(((wrong + 0.5) / (accepted + 1)).tolist()),
+        )
+
+    @classmethod
+    def predicted(
+        cls,
+        confidence: ArrayLike,
+        *,
+        unit: Unit = "claim",
+        groups: ArrayLike | None = None,
+        steps: int = 50,
+        seed: int = 0,
+    ) -> Self:
+        """Thresholds at equal steps of coverage, with the risk that the confidences state.
+
+        No label is looked at, so the very rows that certify may fix their grid: where they start
+        is decided by what the model says of them, not by what is true. Confidences have to be
+        probabilities of being right; where they are wrong, fewer thresholds are found and no
+        promise is broken.
+
+        >>> grid = Grid.predicted([0.9, 0.8, 0.7, 0.6], steps=2)
+        >>> [round(risk, 2) for risk in grid.risk]
+        [0.15, 0.25]
+        """
+        scores = confidences(confidence)
+        thresholds = _equal_steps(scores, steps)
+        nothing_wrong = np.ones(scores.size, dtype=np.bool_)
+        units, accepted, _ = _counts(scores, nothing_wrong, thresholds, unit, groups, seed)
+        known = np.sort(scores[~np.isnan(scores)].astype(np.float64))[::-1]
+        risk = np.cumsum(1 - known) / np.arange(1, known.size + 1)
+        last = np.searchsorted(-known, -thresholds.astype(np.float64), side="right") - 1
+        return cls(
+            tuple(thresholds.tolist()),
+            tuple((accepted / units).tolist()),
+            tuple(np.clip(risk[last], 0, 1).tolist()),
         )
 
     def start(self, alpha: float, delta: float, units: int) -> int:
@@ -114,6 +145,7 @@ def certify(
     calibrated_on: str,
     unit: Unit = "claim",
     groups: ArrayLike | None = None,
+    reserve: float = 0.0,
     seed: int = 0,
 ) -> DecisionRule:
     """The loosest threshold at which accepting is wrong at most ``alpha``, by a fixed sequence.
@@ -134,6 +166,10 @@ def certify(
         Drawn at random from what will be judged, disjoint by image from all that was fitted on.
     groups
         (rows,) image of each row; needed for ``unit="image"``.
+    reserve
+        Share of ``alpha`` that is kept back: thresholds are tested at ``alpha * (1 - reserve)``.
+        For confidences out of fold, which speak of the procedure and not of the very model that is
+        used; the certificate is then approximate.
 
     Raises
     ------
@@ -156,15 +192,18 @@ def certify(
     from scipy.stats import beta
 
     _check_shares(alpha, delta)
+    if not 0 <= reserve < 1:
+        raise InputError(f"reserve is {reserve}; give a share of alpha such as 0.1, or 0")
+    tested_at = alpha * (1 - reserve)
     scores = confidences(confidence)
     if not scores.size:
         raise GuaranteeError("no labelled rows to certify on; label some of your own")
     steps = np.asarray(grid.thresholds, dtype=np.float32)
     units, n, errors = _counts(scores, is_correct, steps, unit, groups, seed)
     bound = np.where(errors < n, beta.ppf(1 - delta, errors + 1, np.maximum(n - errors, 1)), 1.0)
-    enough = np.flatnonzero(n >= ceil(log(delta) / log(1 - alpha)))
-    tested = enough[enough >= grid.start(alpha, delta, units)]
-    failed = np.flatnonzero(bound[tested] > alpha)
+    enough = np.flatnonzero(n >= ceil(log(delta) / log(1 - tested_at)))
+    tested = enough[enough >= grid.start(tested_at, delta, units)]
+    failed = np.flatnonzero(bound[tested] > tested_at)
     passed = tested[: failed[0]] if failed.size else tested
     found = bool(passed.size)
     if found:
@@ -187,6 +226,7 @@ def certify(
         calibrated_on=calibrated_on,
         grid=grid.thresholds,
         started_at=grid.thresholds[tested[0]] if tested.size else None,
+        reserve=reserve,
     )
 
 
@@ -201,6 +241,7 @@ def certify_verdicts(
     calibrated_on: str,
     unit: Unit = "claim",
     groups: ArrayLike | None = None,
+    reserve: float = 0.0,
     seed: int = 0,
 ) -> DecisionRule:
     """Certify accepting, correcting as well, or both, and take the rule that covers more.
@@ -244,6 +285,7 @@ def certify_verdicts(
             calibrated_on=calibrated_on,
             unit=unit,
             groups=groups,
+            reserve=reserve,
             seed=seed,
         )
         rules.append(replace(found, rule=kind, delta=delta, sequences=len(grids)))
@@ -252,22 +294,40 @@ def certify_verdicts(
     return replace(max(rules, key=lambda rule: rule.coverage or 0.0), ceiling=ceiling)
 
 
+def rule_confidence(p_true: ArrayLike, asserted: ArrayLike, kind: Kind) -> NDArray[np.float32]:
+    """(rows,) confidence by which a rule ranks: of what is asserted, or of the favoured side.
+
+    >>> rule_confidence([0.75, 0.25], [1, 1], "accept+correct")
+    array([0.75, 0.75], dtype=float32)
+    """
+    right = asserted_right(p_true, asserted)
+    return right if kind == "accept" else np.maximum(right, 1 - right)
+
+
 def rule_scores(
     p_true: ArrayLike, asserted: ArrayLike, label: ArrayLike, kind: Kind
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """(rows,) confidence by which a rule ranks, and whether what it would emit is right."""
     answers, truth = answer_codes(asserted), checked_flags(label)
-    right = asserted_right(p_true, answers)
     is_correct = ((answers == 1) == truth) & (answers >= 0)
-    if kind == "accept":
-        return right, is_correct
-    return np.maximum(right, 1 - right), np.where(right < 0.5, ~is_correct, is_correct)
+    if kind != "accept":
+        is_correct = np.where(asserted_right(p_true, answers) < 0.5, ~is_correct, is_correct)
+    return rule_confidence(p_true, answers, kind), is_correct
 
 
 def _check_shares(alpha: float, delta: float) -> None:
     for name, value in (("alpha", alpha), ("delta", delta)):
         if not 0 < value < 1:
             raise InputError(f"{name} is {value}; give a share between 0 and 1, such as 0.1")
+
+
+def _equal_steps(scores: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+    """Thresholds, strictly descending, at equal steps of the known scores."""
+    known = np.sort(scores[~np.isnan(scores)])[::-1]
+    if not known.size:
+        raise GuaranteeError("no row with a confidence to fix a grid on; give labelled rows")
+    places = np.ceil(np.linspace(0, known.size, steps + 1)[1:]).astype(np.int64) - 1
+    return np.unique(known[places])[::-1]
 
 
 def _counts(

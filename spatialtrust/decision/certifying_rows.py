@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from spatialtrust.decision.certification import Grid, certify_verdicts, rule_scores
+from spatialtrust.decision.certification import Grid, certify_verdicts, rule_confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from spatialtrust.decision.rule import DecisionRule, Kind, Unit
 
-_UNITS: Final[tuple[Unit, ...]] = ("claim", "image")
-_KINDS: Final[tuple[Kind, ...]] = ("accept", "accept+correct")
 _HASH_LENGTH: Final = 10
+_STEPS: Final = 100
+"""Thresholds of a grid: one a hundredth of the rows."""
 
 
 def image_hashes(names: Iterable[str]) -> list[str]:
@@ -33,7 +33,7 @@ def image_hashes(names: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class CertifyingRows:
-    """Labelled rows, disjoint by image from all that was fitted on, and grids fixed before.
+    """Labelled rows that were drawn at random, each scored by models without its image.
 
     Attributes
     ----------
@@ -41,14 +41,17 @@ class CertifyingRows:
     asserted: int8 (N,), 1 yes, 0 no, -1 unparsed.
     p_true: float32 (N,), of the model as it is used.
     label: int8 (N,), 1 true, 0 false.
-    grids: by unit and kind of rule, from the rows that fitted the calibrator.
+    reserve: share of the allowed risk that is kept back. 0: the very model that is used has seen
+        none of these images, and a certificate is exact. Above: each row was scored by models that
+        were fitted without its image (out of fold), the one that is used has seen them all, and a
+        certificate is approximate.
     """
 
     image: NDArray[np.int32]
     asserted: NDArray[np.int8]
     p_true: NDArray[np.float32]
     label: NDArray[np.int8]
-    grids: Mapping[Unit, Mapping[Kind, Grid]]
+    reserve: float = 0.0
 
     @classmethod
     def of(
@@ -57,24 +60,28 @@ class CertifyingRows:
         asserted: NDArray[np.int8],
         p_true: NDArray[np.float32],
         label: NDArray[Any],
-        grids: Mapping[Unit, Mapping[Kind, Grid]],
+        reserve: float = 0.0,
     ) -> Self:
         """From the columns of these rows."""
         image = np.unique(groups, return_inverse=True)[1].astype(np.int32)
-        return cls(image, asserted, p_true, label.astype(np.int8), grids)
+        return cls(image, asserted, p_true, label.astype(np.int8), reserve)
 
-    def rule(self, accuracy: float, delta: float, unit: Unit, calibrated_on: str) -> DecisionRule:
-        """The certified rule that covers most, see ``certification.certify_verdicts``."""
+    def rule(
+        self, accuracy: float, delta: float, unit: Unit, kind: Kind, calibrated_on: str
+    ) -> DecisionRule:
+        """The certified rule, see ``certification.certify_verdicts``."""
+        confidence = rule_confidence(self.p_true, self.asserted, kind)
         return certify_verdicts(
             self.p_true,
             self.asserted,
             self.label,
             alpha=1 - accuracy,
             delta=delta,
-            grids=self.grids[unit],
+            grids={kind: Grid.predicted(confidence, unit=unit, groups=self.image, steps=_STEPS)},
             calibrated_on=calibrated_on,
             unit=unit,
             groups=self.image,
+            reserve=self.reserve,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,42 +91,16 @@ class CertifyingRows:
             "asserted": self.asserted.tolist(),
             "p_true": [float(f"{p:.9g}") for p in self.p_true],
             "label": self.label.tolist(),
-            "grids": {
-                unit: {kind: asdict(grid) for kind, grid in kinds.items()}
-                for unit, kinds in self.grids.items()
-            },
+            "reserve": self.reserve,
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
-        grids = {
-            unit: {
-                kind: Grid(**{name: tuple(steps) for name, steps in grid.items()})
-                for kind, grid in kinds.items()
-            }
-            for unit, kinds in values["grids"].items()
-        }
         return cls(
             np.array(values["image"], np.int32),
             np.array(values["asserted"], np.int8),
             np.array(values["p_true"], np.float32),
             np.array(values["label"], np.int8),
-            grids,
+            float(values["reserve"]),
         )
-
-
-def fix_grids(
-    groups: NDArray[Any],
-    asserted: NDArray[np.int8],
-    p_true: NDArray[np.float32],
-    label: NDArray[Any],
-) -> dict[Unit, dict[Kind, Grid]]:
-    """Grids of thresholds for every unit and kind of rule, from rows that will not certify."""
-    return {
-        unit: {
-            kind: Grid.fit(*rule_scores(p_true, asserted, label, kind), unit=unit, groups=groups)
-            for kind in _KINDS
-        }
-        for unit in _UNITS
-    }

@@ -65,6 +65,9 @@ class DecisionRule:
         The data for whose like the guarantee holds.
     grid, started_at
         Thresholds fixed beforehand, and the first that was tested (None: none was).
+    reserve
+        Share of alpha that was kept back, because the model that is used has seen the images of the
+        certifying rows (they were scored out of fold): the certificate is approximate. 0: exact.
     """
 
     rule: Kind
@@ -81,6 +84,7 @@ class DecisionRule:
     calibrated_on: str | None = None
     grid: tuple[float, ...] = ()
     started_at: float | None = None
+    reserve: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rule not in ("accept", "accept+correct"):
@@ -102,7 +106,7 @@ class DecisionRule:
 
     @property
     def certified(self) -> bool:
-        """Whether the rule was found by a certification, be it without success."""
+        """True if the rule was produced by ``certify``, even if no threshold passed."""
         return self.alpha is not None
 
     def accepts(self, confidence: ArrayLike) -> NDArray[np.bool_]:
@@ -116,9 +120,10 @@ class DecisionRule:
     def __str__(self) -> str:
         if self.alpha is None or self.delta is None:
             return f"plain confidence threshold {self.threshold:g} ({self.rule}): no guarantee"
+        close = "approximately, " if self.reserve else ""
         promise = (
-            f"at most {self.alpha:.1%} wrong per {self.unit} with probability {1 - self.delta:.0%} "
-            f"on data like {self.calibrated_on} ({self.rule})"
+            f"{close}at most {self.alpha:.1%} wrong per {self.unit} "
+            f"with probability {1 - self.delta:.0%} on data like {self.calibrated_on} ({self.rule})"
         )
         seen = f"{self.errors} of {self.n} wrong, bound {self.bound:.3f}"
         if self.threshold is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialtrust.fusion.folds import deal
 from spatialtrust.fusion.model import TrustModel
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from spatialtrust.arrays import Float32
     from spatialtrust.evidence.columns import Features
-    from spatialtrust.fusion.fitting import Shares
 
 
 def out_of_fold(
@@ -34,11 +34,10 @@ def out_of_fold(
     >>> out_of_fold(lambda fit, rows: np.full(len(rows), len(fit), np.float32), np.arange(4), 2)
     array([2., 2., 2., 2.], dtype=float32)
     """
-    code = np.unique(groups, return_inverse=True)[1]
-    fold = (np.random.default_rng(seed).permutation(code.max() + 1) % folds)[code]
+    fold = deal(groups, folds, seed)
     order = [np.flatnonzero(fold == number) for number in range(folds)]
     scores = [score(np.flatnonzero(fold != number), rows) for number, rows in enumerate(order)]
-    result = np.empty((len(code), *scores[0].shape[1:]), dtype=np.float32)
+    result = np.empty((len(fold), *scores[0].shape[1:]), dtype=np.float32)
     result[np.concatenate(order)] = np.concatenate(scores)
     return result
 
@@ -48,13 +47,13 @@ def cross_validate(
     label: NDArray[Any],
     groups: NDArray[Any],
     *,
-    shares: Shares | None = None,
+    disturbed: Features | None = None,
     folds: int = 5,
     seed: int = 0,
 ) -> Float32:
     """(N,) ``p_true`` of each claim by a model fitted from nothing on the other folds' images.
 
-    Everything is fitted inside the folds: regressions, trees, when to stop, calibrator.
+    Everything is fitted inside the folds: regressions, trees, when to stop, calibrators.
     """
 
     def score(fitting: NDArray[np.int64], rows: NDArray[np.int64]) -> Float32:
@@ -63,7 +62,7 @@ def cross_validate(
             label[fitting],
             groups[fitting],
             calibrated_on="folds",
-            shares=shares,
+            disturbed=None if disturbed is None else disturbed.select(fitting),
             seed=seed,
         )
         return model.predict(features.select(rows)).p_true

@@ -17,7 +17,7 @@ import numpy as np
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.fusion.boosting import Boosted
 from spatialtrust.fusion.calibration import Calibrator, Platt, from_dict
-from spatialtrust.fusion.fitting import Shares
+from spatialtrust.fusion.folds import deal
 from spatialtrust.fusion.model_file import write_json
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BASE_SIGNALS: Final = ("alignment", "separation", "detection_quality", "vlm_confidence")
 """The signals, relative to what is asserted: :func:`base_signals`."""
 
-_SHARES: Final = Shares(0.7, 0.15, 0.15, 0.0)
+_FOLDS: Final = 5
 _FOLDER: Final = Path(__file__).parent / "models" / "base_method"
 
 
@@ -76,7 +76,8 @@ class BaseMethod:
     ) -> Self:
         """Fit on labelled claims that a VLM answered.
 
-        Images are dealt to three disjoint parts: trees, when to stop, calibrator.
+        Trees learn from all images; how many there are, and the calibrator, from what trees say of
+        images that they have not seen.
 
         Parameters
         ----------
@@ -91,23 +92,17 @@ class BaseMethod:
         answered = np.flatnonzero(features.answer >= 0)
         if not answered.size:
             raise InputError("no claim has a VLM's answer; the base method needs one of each")
-        columns = base_signals(features, features.answer).T
-        right = (features.answer == label).astype(np.int8)
-        blank = np.zeros(len(features), dtype=np.float32)
-        parts = _SHARES.deal(np.asarray(groups)[answered], seed)
-        learning, stopping, calibrating = (answered[rows] for rows in parts[:3])
-        trees = Boosted.fit(
-            columns[:, learning],
-            blank[learning],
-            right[learning],
-            (columns[:, stopping], blank[stopping], right[stopping]),
+        right = (features.answer == label).astype(np.int8)[answered]
+        trees, logit = Boosted.fit(
+            base_signals(features, features.answer).T[:, answered],
+            np.zeros(answered.size, dtype=np.float32),
+            right,
+            deal(np.asarray(groups)[answered], _FOLDS, seed),
             features=BASE_SIGNALS,
             rising=(),
             seed=seed,
         )
-        draft = cls(trees, Platt(1.0, 0.0))
-        logit = draft._logit(features.select(calibrating))
-        return cls(trees, Platt.fit(logit, right[calibrating]))
+        return cls(trees, Platt.fit(logit, right))
 
     def score(self, features: Features) -> NDArray[np.float64]:
         """(N,) P(the VLM's answer is right); NaN without an answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xgboost
     from numpy.typing import NDArray
 
-    from spatialtrust.arrays import Float32
+    from spatialtrust.arrays import Float32, Integers
 
 
 SETTINGS: Final[Mapping[str, Any]] = {
@@ -37,8 +37,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
 """Chosen by cross-validation on VSR statements, by image."""
 
 MOST_TREES: Final = 64
-PATIENCE: Final = 16
-"""Trees that may be added without the log-loss of the stopping rows falling."""
+"""At most; how many, the folds decide."""
 
 MARGIN: Final = "relation_logit"
 """The regression's log-odds, which trees also see as a column."""
@@ -63,46 +62,44 @@ class Boosted:
         columns: Float32,
         margin: Float32,
         label: NDArray[Any],
-        stopping: tuple[Float32, Float32, NDArray[Any]],
+        fold: Integers,
         *,
         features: Sequence[str],
         rising: Sequence[str],
         seed: int = 0,
-    ) -> Self:
-        """Fit trees; columns that are unknown throughout are left out.
+    ) -> tuple[Self, Float32]:
+        """Fit trees, as many as trees fitted without a fold need to be best on that fold.
+
+        Columns that are unknown throughout are left out.
 
         Parameters
         ----------
         columns: (features, N), NaN: unknown.
         margin: (N,) the regression's log-odds, of rows that it was not fitted on.
         label: (N,) 1: true, 0: false.
-        stopping: the same three of the rows that say when to stop.
+        fold: (N,) rows of one fold are judged by trees fitted on the others.
         features: names of the rows of ``columns``.
         rising: features of which the probability may only rise.
-        """
-        import xgboost
+        seed: of the rows and columns that are drawn for each tree.
 
+        Returns
+        -------
+        The trees, and the log-odds (N,) of each row by as many trees that have not seen its fold.
+        """
         varies = np.fmin.reduce(columns, axis=1) < np.fmax.reduce(columns, axis=1)
-        told = [place for place, told in enumerate(varies) if told]
-        names = [MARGIN, *(features[place] for place in told)]
-        data, held = (
-            xgboost.DMatrix(
-                _matrix(given[told], logit), label=truth, base_margin=logit, feature_names=names
-            )
-            for given, logit, truth in ((columns, margin, label), stopping)
-        )
-        constraints = [int(name in rising) for name in names]
-        settings = {**SETTINGS, "seed": seed, "monotone_constraints": tuple(constraints)}
-        booster = xgboost.train(
-            settings,
-            data,
-            MOST_TREES,
-            evals=[(held, "stopping")],
-            early_stopping_rounds=PATIENCE,
-            verbose_eval=False,
-        )
-        kept = booster[: booster.best_iteration + 1]
-        return cls(tuple(names[1:]), json.loads(bytes(kept.save_raw("json"))))
+        told = [place for place, varied in enumerate(varies) if varied]
+        names = (MARGIN, *(features[place] for place in told))
+        rows = _Rows(_matrix(columns[told], margin), margin, label, names)
+        constraints = tuple(int(name in rising) for name in names)
+        settings = {**SETTINGS, "seed": seed, "monotone_constraints": constraints}
+        after = np.empty((MOST_TREES, len(label)), dtype=np.float32)
+        for number in range(int(fold.max()) + 1):
+            out = fold == number
+            booster = rows.take(~out).grown(settings, MOST_TREES)
+            after[:, out] = rows.take(out).stages(booster)
+        best = int((np.logaddexp(0, after) - label * after).mean(axis=1).argmin())
+        booster = rows.grown(settings, best + 1)
+        return cls(names[1:], json.loads(bytes(booster.save_raw("json")))), after[best]
 
     def logit(self, columns: Float32, margin: Float32) -> Float32:
         """(N,) log-odds from (features, N) and the regression's log-odds; thread-safe."""
@@ -163,6 +160,43 @@ class Boosted:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of :meth:`to_dict`."""
         return cls(tuple(values["features"]), values["xgboost"])
+
+
+class _Rows(NamedTuple):
+    """Rows to grow trees on: matrix (N, 1 + features), margin and label (N,), column names."""
+
+    matrix: Float32
+    margin: Float32
+    label: NDArray[Any]
+    names: tuple[str, ...]
+
+    def take(self, rows: NDArray[np.bool_]) -> _Rows:
+        return self._replace(
+            matrix=self.matrix[rows], margin=self.margin[rows], label=self.label[rows]
+        )
+
+    def grown(self, settings: Mapping[str, Any], trees: int) -> xgboost.Booster:
+        import xgboost
+
+        data = xgboost.DMatrix(
+            self.matrix, label=self.label, base_margin=self.margin, feature_names=self.names
+        )
+        return xgboost.train(dict(settings), data, trees)
+
+    def stages(self, booster: xgboost.Booster) -> Float32:
+        """(trees, N): log-odds after the first tree, after two, and so on."""
+        return np.stack(
+            [
+                booster.inplace_predict(
+                    self.matrix,
+                    iteration_range=(0, trees),
+                    predict_type="margin",
+                    base_margin=self.margin,
+                    validate_features=False,
+                )
+                for trees in range(1, booster.num_boosted_rounds() + 1)
+            ]
+        )
 
 
 def _matrix(columns: Float32, margin: Float32) -> Float32:

@@ -1,9 +1,9 @@
 """The fitted layers of a trust model: evidence in, ``p_true`` and ``p_boxes`` out.
 
-Each is fitted on images that those below have not seen: a regression per relation
-(:mod:`spatialtrust.fusion.multilevel`), boosted trees on top of it, a calibrator. A VLM's answers
-come in by two weights, or, with a thousand labelled rows and more, as columns of trees of their
-own.
+Each is fitted on what those below say of images that they have not seen: a regression per relation
+(:mod:`spatialtrust.fusion.multilevel`), boosted trees on top of it, a calibration by family. A
+VLM's answers come in by two weights, or, with a thousand labelled rows and more, as columns of
+trees of their own.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ import numpy as np
 
 from spatialtrust.errors import NotFittedError
 from spatialtrust.fusion.answer_weights import vote
+from spatialtrust.fusion.calibration import sigmoid
 from spatialtrust.reasons import bit
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from spatialtrust.arrays import Float32
+    from spatialtrust.arrays import Float32, Float64
     from spatialtrust.evidence.columns import Features
     from spatialtrust.fusion.answer_weights import AnswerWeights
     from spatialtrust.fusion.boosting import Boosted
-    from spatialtrust.fusion.calibration import Platt
+    from spatialtrust.fusion.family_calibration import FamilyCalibration
     from spatialtrust.fusion.multilevel import MultilevelLogistic
 
 
@@ -35,18 +34,18 @@ class Layers:
 
     Attributes
     ----------
-    regressions, box_trees, box_calibrator: a regression per relation, trees on it, calibrator of
+    regressions, box_trees, box_calibration: a regression per relation, trees on it, calibration of
         both.
     answer_weights: how much a VLM's answers count beside the boxes; None: they do not.
-    answer_trees, answer_calibrator: trees that read a VLM's columns too; None: there are none.
+    answer_trees, answer_calibration: trees that read a VLM's columns too; None: there are none.
     """
 
     regressions: MultilevelLogistic
     box_trees: Boosted
-    box_calibrator: Platt
+    box_calibration: FamilyCalibration
     answer_weights: AnswerWeights | None = None
     answer_trees: Boosted | None = None
-    answer_calibrator: Platt | None = None
+    answer_calibration: FamilyCalibration | None = None
 
     @property
     def uses_answers(self) -> bool:
@@ -60,20 +59,30 @@ class Layers:
 
     def fuse(self, features: Features, margin: Float32) -> Fused:
         """``p_true`` and ``p_boxes`` of claims (N,) from the regressions' :meth:`margin`."""
-        boxes = self.box_logit(features, margin)
-        p_boxes = self.box_calibrator.transform(boxes)
-        p_true = p_boxes
-        reasons = features.reasons
-        if self.answer_weights is not None:
-            calibrated = self.box_calibrator.slope * boxes + self.box_calibrator.intercept
-            p_true = self.answer_weights.apply(calibrated, vote(features), p_boxes)
-        if self.answer_trees is not None and self.answer_calibrator is not None:
-            heard = self.answer_calibrator.transform(self.answer_logit(features, margin))
-            p_true = np.where(np.isfinite(heard), heard, p_true)
-        reasons = reasons | np.isnan(margin) * np.uint32(bit("relation_unknown"))
+        heard = None if self.answer_trees is None else self.answer_logit(features, margin)
+        fused = self.calibrated(features, self.box_logit(features, margin), heard)
+        reasons = fused.reasons | np.isnan(margin) * np.uint32(bit("relation_unknown"))
         if not self.uses_answers:
             reasons = reasons | (features.answer >= 0) * np.uint32(bit("answer_not_used"))
-        return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), reasons)
+        return fused._replace(reasons=reasons)
+
+    def calibrated(self, features: Features, boxes: Float64, heard: Float64 | None) -> Fused:
+        """The same from the log-odds of the trees.
+
+        Parameters
+        ----------
+        features: (N,) claims.
+        boxes: (N,) see :meth:`box_logit`.
+        heard: (N,) see :meth:`answer_logit`; None: there are no such trees.
+        """
+        logit = self.box_calibration.logit(boxes, features.relation)
+        p_boxes = p_true = sigmoid(logit)
+        if self.answer_weights is not None:
+            p_true = self.answer_weights.apply(logit, vote(features), p_boxes)
+        if heard is not None and self.answer_calibration is not None:
+            told = self.answer_calibration.transform(heard, features.relation)
+            p_true = np.where(np.isfinite(told), told, p_true)
+        return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), features.reasons)
 
     def margin(self, features: Features) -> Float32:
         """(N,) log-odds by the relation's own regression; NaN for one that was not fitted.
@@ -82,11 +91,11 @@ class Layers:
         """
         return self.regressions.margin(features)
 
-    def box_logit(self, features: Features, margin: Float32) -> NDArray[np.float64]:
+    def box_logit(self, features: Features, margin: Float32) -> Float64:
         """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
         return _logit(self.box_trees, features, margin)
 
-    def answer_logit(self, features: Features, margin: Float32) -> NDArray[np.float64]:
+    def answer_logit(self, features: Features, margin: Float32) -> Float64:
         """The same from the trees that read a VLM's columns.
 
         Raises
@@ -98,6 +107,6 @@ class Layers:
         return _logit(self.answer_trees, features, margin)
 
 
-def _logit(trees: Boosted, features: Features, margin: Float32) -> NDArray[np.float64]:
+def _logit(trees: Boosted, features: Features, margin: Float32) -> Float64:
     logit = trees.logit(features.block(trees.features), margin)
     return np.where(features.seen & np.isfinite(margin), logit, np.nan).astype(np.float64)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -29,7 +29,7 @@ from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.evidence.columns import Features
 from spatialtrust.fusion import model_file
 from spatialtrust.fusion.explanation import by_family, explain
-from spatialtrust.fusion.fitting import fit
+from spatialtrust.fusion.fitting import certify_only, fit
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     from spatialtrust.decision.certifying_rows import CertifyingRows
-    from spatialtrust.decision.rule import Unit
+    from spatialtrust.decision.rule import Kind, Unit
     from spatialtrust.evidence.gathering import Inputs
-    from spatialtrust.fusion.fitting import Shares
     from spatialtrust.fusion.layers import Layers
     from spatialtrust.tables import Claims, Evidence
 
@@ -145,6 +144,7 @@ class TrustModel:
         accuracy: float | None = None,
         delta: float | None = None,
         unit: Unit = "image",
+        kind: Kind = "accept+correct",
     ) -> DecisionRule:
         """A threshold: certified for ``accuracy``, else the plain ``min_confidence``.
 
@@ -155,6 +155,8 @@ class TrustModel:
             right, on data like ``calibrated_on``; both or neither.
         unit: ``image`` holds whatever the claims of an image have in common; ``claim`` needs
             independent claims.
+        kind: of a certified rule: what it may emit. ``accept+correct`` covers what ``accept`` does
+            and more, unless the probabilities are far off.
 
         Raises
         ------
@@ -170,7 +172,7 @@ class TrustModel:
                 f'model "{self.name}" holds no rows to certify with; fit it on labelled rows of '
                 "your own (spatialtrust fit), or give min_confidence, which promises nothing"
             )
-        return self.certifying.rule(accuracy, delta, unit, self.calibrated_on)
+        return self.certifying.rule(accuracy, delta, unit, kind, self.calibrated_on)
 
     def pair_rule(self, *, accuracy: float, delta: float) -> DecisionRule:
         """:meth:`rule` for pairs that were enumerated of a scene.
@@ -222,19 +224,22 @@ class TrustModel:
         name: str | None = None,
         base: Self | None = None,
         purpose: NDArray[Any] | None = None,
-        shares: Shares | None = None,
+        disturbed: Evidence | Features | None = None,
         asker: str | None = None,
         for_pairs: bool = True,
         seed: int = 0,
     ) -> Self:
         """Fit on labelled claims.
 
-        Images are dealt to four disjoint parts: trees, when to stop, calibrator, certification.
-        From nothing the regressions learn from the first three, and hand on the log-odds that each
-        image gets from the others; the images that certify nothing has seen.
-        Below ``fitting.REFIT_ROWS`` rows the base's trees are kept and the images are halved
-        between weights with calibrator, and certification; from there on the trees are fitted
-        anew on the base's regressions, and further ones that read the VLM's columns too.
+        Every row teaches, and every row that was drawn at random certifies, scored by models that
+        were fitted without its image (out of fold); such a certificate is approximate, and a share
+        of the allowed risk is kept back. With rows of both purposes those to fit with teach, those
+        to certify with are held out, and the certificate is exact.
+
+        From nothing, regressions, trees and calibration are fitted. On a base its regressions stay;
+        below ``fitting.REFIT_ROWS`` rows its trees too, and only the calibration and the weights
+        of a VLM's answers are fitted, shrunk towards the base's; from there on the trees are
+        fitted anew, and further ones that read the VLM's columns.
 
         Parameters
         ----------
@@ -246,9 +251,11 @@ class TrustModel:
         base: model to start from; None: regressions and trees are fitted from nothing.
         purpose: (N,) ``certify`` or ``fit`` of rows that were drawn for one or the other; only
             random draws may certify. None: all rows were drawn at random.
-        shares: see there; not used below that number of rows.
+        disturbed: (N,) the same claims with boxes as a detector might draw them
+            (:mod:`spatialtrust.evidence.box_noise`); the regressions learn from some of them.
+            None: the boxes are as they will be. Not looked at with a base.
         asker, for_pairs: see the class.
-        seed: of dealing and trees.
+        seed: of folds and trees.
 
         Raises
         ------
@@ -260,7 +267,7 @@ class TrustModel:
             np.asarray(groups),
             base=None if base is None else base.layers,
             purpose=None if purpose is None else np.asarray(purpose),
-            shares=shares,
+            disturbed=None if disturbed is None else _features(disturbed),
             seed=seed,
         )
         return cls(
@@ -271,6 +278,50 @@ class TrustModel:
             found.images if base is None else found.images | base.images,
             asker,
             for_pairs,
+        )
+
+    def certified_on(
+        self,
+        evidence: Evidence | Features,
+        label: NDArray[Any],
+        groups: NDArray[Any],
+        *,
+        calibrated_on: str,
+        name: str | None = None,
+        asker: str | None = None,
+        for_pairs: bool = True,
+        seed: int = 0,
+    ) -> Self:
+        """The same layers, certified on other rows; nothing is fitted, certificates are exact.
+
+        All rows certify, so few labels go farthest; probabilities stay as they were.
+
+        Parameters
+        ----------
+        evidence, label, groups, calibrated_on, name, asker, for_pairs, seed: see :meth:`fit`; all
+            rows drawn at random.
+
+        Raises
+        ------
+        InputError: the model was fitted on images of these rows, or they are too few.
+        """
+        known = self.images.intersection(image_hashes(np.unique(groups)))
+        if known:
+            raise InputError(
+                f'"{self.name}" was fitted on {len(known)} of these images; a certificate needs '
+                "images that it has not seen"
+            )
+        rows = certify_only(
+            self.layers, _features(evidence), np.asarray(label), np.asarray(groups), seed
+        )
+        return replace(
+            self,
+            name=name or calibrated_on,
+            calibrated_on=calibrated_on,
+            certifying=rows,
+            asker=asker,
+            for_pairs=for_pairs,
+            sha256="",
         )
 
 

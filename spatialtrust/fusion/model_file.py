@@ -21,7 +21,7 @@ from spatialtrust.evidence.poses import KINDS, READINGS
 from spatialtrust.files import write_text
 from spatialtrust.fusion.answer_weights import AnswerWeights
 from spatialtrust.fusion.boosting import Boosted
-from spatialtrust.fusion.calibration import from_dict as calibrator
+from spatialtrust.fusion.family_calibration import FamilyCalibration
 from spatialtrust.fusion.layers import Layers
 from spatialtrust.fusion.multilevel import MultilevelLogistic
 from spatialtrust.relations import NAMES, RELATIONS
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 FORMAT: Final = "spatialtrust.trust_model"
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the file's layout."""
 
 _FOLDER: Final = Path(__file__).parent / "models"
@@ -39,12 +39,12 @@ _REMEDY: Final = "fit it again with this version (spatialtrust fit), or install 
 _LAYERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "regressions": MultilevelLogistic.from_dict,
     "box_trees": Boosted.from_dict,
-    "box_calibrator": calibrator,
+    "box_calibration": FamilyCalibration.from_dict,
     "answer_weights": AnswerWeights.from_dict,
     "answer_trees": Boosted.from_dict,
-    "answer_calibrator": calibrator,
+    "answer_calibration": FamilyCalibration.from_dict,
 }
-_OPTIONAL: Final = ("answer_weights", "answer_trees", "answer_calibrator")
+_OPTIONAL: Final = ("answer_weights", "answer_trees", "answer_calibration")
 _PLAIN: Final = ("name", "calibrated_on", "asker", "for_pairs")
 
 

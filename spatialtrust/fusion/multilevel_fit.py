@@ -9,12 +9,12 @@ Source: Rasmussen and Williams 2006, sections 3.4.1 (Newton's method) and 5.4.2 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from spatialtrust.evidence.poses import KINDS, READINGS
+from spatialtrust.fusion.folds import deal
 from spatialtrust.fusion.multilevel import KIND_OF, KINDS_READ, Basis, Expansion, MultilevelLogistic
 from spatialtrust.relations import NAMES
 
@@ -54,10 +54,27 @@ class Prior(NamedTuple):
     noise: float = 0.6
 
 
-class Fitted(NamedTuple):
-    """The regressions, and the log-odds (N,) of each row predicted without its group.
+class Rows(NamedTuple):
+    """Claims as regressions see them.
 
-    ``left_out`` comes from ten folds by group.
+    Attributes
+    ----------
+    geometry: float32 (features, N), NaN: unknown.
+    things: float32 (attributes of both things, N), NaN: unknown.
+    relation: (N,) place in ``relations.NAMES``.
+    groups: (N,) rows of one group, an image, are left out together.
+    """
+
+    geometry: Float32
+    things: Float32
+    relation: Integers
+    groups: NDArray[Any]
+
+
+class Fitted(NamedTuple):
+    """The regressions, and the log-odds of other rows predicted without their groups.
+
+    ``left_out`` (N,) comes from ten folds by group.
     """
 
     model: MultilevelLogistic
@@ -65,11 +82,9 @@ class Fitted(NamedTuple):
 
 
 def fit_multilevel(
-    geometry: Float32,
-    things: Float32,
-    relation: Integers,
+    rows: Rows,
     label: NDArray[Any],
-    groups: NDArray[Any],
+    judged: Rows,
     *,
     features: Sequence[str],
     attributes: Sequence[str],
@@ -81,37 +96,38 @@ def fit_multilevel(
 
     Parameters
     ----------
-    geometry: float32 (features, N), NaN: unknown.
-    things: float32 (attributes of both things, N), NaN: unknown.
-    relation: (N,) place in ``relations.NAMES``.
-    label: (N,) 1: true, 0: false.
-    groups: (N,) rows of one group, an image, are left out together.
+    rows, label: to fit on; labels are 1, true, and 0, false.
+    judged: rows to predict without their groups: the same, or as they are where ``rows`` are
+        disturbed.
     features, attributes: names of the rows of ``geometry`` and of ``things``.
     basis, prior: see there.
     seed: of the folds.
     """
     names = tuple(features), tuple(attributes)
-    expansion = _expansion(geometry, things, names, basis)
-    both = expansion.apply(geometry, things)
-    sharing = _Sharing.of(relation, prior)
-    solution = _newton(_kernel(both, expansion.terms, sharing, prior), label, prior.noise)
-    weights = _weights(both, expansion.terms, relation, solution.dual, prior)
-    return Fitted(MultilevelLogistic(NAMES, expansion, *weights), _left_out(solution, groups, seed))
+    expansion = _expansion(rows.geometry, rows.things, names, basis)
+    given, asked = (_Expanded.of(some, expansion) for some in (rows, judged))
+    solution = _newton(_kernel(given, given, prior), label, prior.noise)
+    weights = _weights(given, solution.dual, prior)
+    fold = deal(np.concatenate([rows.groups, judged.groups]), _FOLDS, seed)
+    folds = np.split(fold, [len(rows.groups)])
+    left_out = _left_out(solution, given, asked, (folds[0], folds[1]), prior)
+    return Fitted(MultilevelLogistic(NAMES, expansion, *weights), left_out)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sharing:
-    """Prior covariance of the weights of two rows: by kind, and with the relation's own part."""
+class _Expanded(NamedTuple):
+    """z beside a (z + a, N), how many rows are z, and the relations (N,)."""
 
-    kind: Float32
-    relation: Float32
+    both: Float32
+    terms: int
+    relation: Integers
 
     @classmethod
-    def of(cls, relation: Integers, prior: Prior) -> _Sharing:
-        kind = kind_sharing(prior)[np.ix_(KIND_OF[relation], KIND_OF[relation])]
-        strength = _STRENGTH[KIND_OF[relation]]
-        own = (relation[:, None] == relation[None]) * np.outer(strength, strength)
-        return cls(kind, kind + np.float32(prior.relation) * own.astype(np.float32))
+    def of(cls, rows: Rows, expansion: Expansion) -> _Expanded:
+        both = expansion.apply(rows.geometry, rows.things)
+        return cls(both, expansion.terms, rows.relation)
+
+    def take(self, rows: Integers) -> _Expanded:
+        return _Expanded(self.both[:, rows], self.terms, self.relation[rows])
 
 
 _STRENGTH: Final = np.array([KINDS[kind].strength for kind, _ in KINDS_READ], dtype=np.float32)
@@ -157,20 +173,32 @@ def _spread(columns: Float32) -> Float32:
     return np.where(spread > 0, spread, 1.0).astype(np.float32)
 
 
-def _kernel(both: Float32, terms: int, sharing: _Sharing, prior: Prior) -> Float64:
-    """Prior covariance of the log-odds; in double, so that the same rows give the same digits."""
-    z, a = both[:terms].astype(np.float64), both[terms:].astype(np.float64)
-    inner = z.T @ z
-    kernel = a.T @ a
+def _kernel(left: _Expanded, right: _Expanded, prior: Prior) -> Float64:
+    """Prior covariance of the log-odds of two sets of rows, (left, right).
+
+    In double, so that the same rows give the same digits.
+    """
+    z, a = _split(left)
+    other_z, other_a = (z, a) if right is left else _split(right)
+    inner = z.T @ other_z
+    kernel = a.T @ other_a
     kernel *= prior.things
     kernel += prior.square * inner
     kernel *= inner
-    kernel *= sharing.kind
+    shared = kind_sharing(prior)[np.ix_(KIND_OF[left.relation], KIND_OF[right.relation])]
+    kernel *= shared
     inner *= prior.linear
     inner += prior.constant
-    inner *= sharing.relation
+    strength, other_strength = (_STRENGTH[KIND_OF[rows.relation]] for rows in (left, right))
+    own = (left.relation[:, None] == right.relation[None]) * np.outer(strength, other_strength)
+    inner *= shared + np.float32(prior.relation) * own
     kernel += inner
     return kernel
+
+
+def _split(rows: _Expanded) -> tuple[Float64, Float64]:
+    everything = rows.both.astype(np.float64)
+    return everything[: rows.terms], everything[rows.terms :]
 
 
 class _Solution(NamedTuple):
@@ -199,26 +227,36 @@ def _newton(kernel: Float64, label: NDArray[Any], noise: float) -> _Solution:
     return _Solution(dual, response, factor)
 
 
-def _left_out(solution: _Solution, groups: NDArray[Any], seed: int) -> Float32:
-    """Log-odds of each row from the rows of the other folds, without solving again."""
+def _left_out(
+    solution: _Solution,
+    given: _Expanded,
+    asked: _Expanded,
+    folds: tuple[NDArray[np.int64], NDArray[np.int64]],
+    prior: Prior,
+) -> Float32:
+    """Log-odds of the rows asked about from the given rows of other folds, without solving again.
+
+    With C the covariance of the responses, the dual weights of the others without a fold F are
+    ``dual_O - (C^-1)_OF ((C^-1)_FF)^-1 dual_F``.
+    """
     from scipy.linalg import lapack
 
-    code = np.unique(groups, return_inverse=True)[1]
-    fold = np.random.default_rng(seed).integers(0, _FOLDS, code.max() + 1)[code]
     inverse, _ = lapack.dpotri(solution.factor, lower=1)
-    result = np.empty(len(code), dtype=np.float32)
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
+    result = np.empty(len(folds[1]), dtype=np.float32)
     for number in range(_FOLDS):
-        rows = np.flatnonzero(fold == number)
-        block = np.tril(inverse[np.ix_(rows, rows)])
-        block += np.tril(block, -1).T
-        result[rows] = solution.response[rows] - np.linalg.solve(block, solution.dual[rows])
+        out, others = (np.flatnonzero(there) for there in (folds[0] == number, folds[0] != number))
+        rows = np.flatnonzero(folds[1] == number)
+        held = np.linalg.solve(inverse[np.ix_(out, out)], solution.dual[out])
+        dual = solution.dual[others] - inverse[np.ix_(others, out)] @ held
+        result[rows] = _kernel(asked.take(rows), given.take(others), prior) @ dual
     return result
 
 
-def _weights(
-    both: Float32, terms: int, relation: Integers, dual: Float64, prior: Prior
-) -> tuple[Float32, Float32, Float32]:
+def _weights(given: _Expanded, dual: Float64, prior: Prior) -> tuple[Float32, Float32, Float32]:
     """Weights of each relation and kind from the dual."""
+    both, terms, relation = given
     everything = both.astype(np.float64)
     z = everything[:terms]
     shared = kind_sharing(prior)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
+from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.defaults import DELTA, TRUST_MODEL
 from spatialtrust.errors import InputError
 from spatialtrust.evidence.columns import Features
@@ -33,6 +34,7 @@ def fit_from(
     name: str | None = None,
     box_format: str | None = None,
     box_unit: str | None = None,
+    certify_only: bool = False,
     seed: int = 0,
 ) -> tuple[TrustModel, dict[str, Any]]:
     """Fit on labelled claims.
@@ -45,6 +47,8 @@ def fit_from(
     base: model to start from.
     name: what the data is called, in everything the model says; None: the source's name.
     box_format, box_unit: how a file's boxes are written; None: from the numbers.
+    certify_only: leave the base as it is, and certify it on all rows that were drawn at random: the
+        exact certificate, and the one that finds most with few labels.
     seed: same rows and seed, same model.
 
     Returns
@@ -60,16 +64,33 @@ def fit_from(
     features, label, image, purpose, asker, notes = read
     if not label.size:
         raise InputError(f"{source}: no row has a label; give 1 (true) or 0 (false)")
-    model = TrustModel.fit(
-        features,
-        label,
-        image,
-        calibrated_on=name or source.name,
-        base=TrustModel.load(base),
-        purpose=purpose,
-        asker=asker,
-        seed=seed,
-    )
+    start = TrustModel.load(base)
+    known = np.isin(image_hashes(image), list(start.images))
+    if certify_only:
+        random = np.ones(label.size, dtype=np.bool_) if purpose is None else purpose == "certify"
+        rows = np.flatnonzero(random & ~known)
+        notes = (*notes, *_left_out(random, known, start.name))
+        model = start.certified_on(
+            features.select(rows),
+            label[rows],
+            image[rows],
+            calibrated_on=name or source.name,
+            asker=asker or start.asker,
+            seed=seed,
+        )
+    else:
+        if known.any():
+            notes = (*notes, _seen_before(int(known.sum()), start.name))
+        model = TrustModel.fit(
+            features,
+            label,
+            image,
+            calibrated_on=name or source.name,
+            base=start,
+            purpose=purpose,
+            asker=asker,
+            seed=seed,
+        )
     guarantees = {}
     if model.certifying is not None:
         rules = {target: model.rule(accuracy=target, delta=DELTA) for target in TARGETS}
@@ -78,6 +99,7 @@ def fit_from(
         "rows": int(label.size),
         "images": int(np.unique(image).size),
         "true": float(label.mean()),
+        "certifying": 0 if model.certifying is None else int(model.certifying.label.size),
         "answered": int((features.answer >= 0).sum()),
         "uses_answers": model.uses_answers,
         "asker": model.asker,
@@ -86,6 +108,22 @@ def fit_from(
         "notes": list(notes),
     }
     return model, report
+
+
+def _left_out(random: NDArray[np.bool_], known: NDArray[np.bool_], base: str) -> list[str]:
+    """Why rows do not certify, with counts."""
+    told = {
+        "were not drawn at random (purpose fit)": int((~random).sum()),
+        f"are on images that {base} was fitted on": int((random & known).sum()),
+    }
+    return [f"{count} rows do not certify: they {why}" for why, count in told.items() if count]
+
+
+def _seen_before(rows: int, base: str) -> str:
+    return (
+        f"{rows} rows are on images that {base} was fitted on: what it says of them is too good, "
+        "and so are calibration and certificates; label other images"
+    )
 
 
 _Rows = tuple[

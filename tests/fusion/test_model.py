@@ -24,9 +24,10 @@ from spatialtrust.fusion import fitting
 from spatialtrust.fusion.answer_weights import AnswerWeights
 from spatialtrust.fusion.boosting import Boosted
 from spatialtrust.fusion.explanation import contributions
-from spatialtrust.fusion.fitting import BASIS, Shares
+from spatialtrust.fusion.fitting import BASIS
+from spatialtrust.fusion.folds import deal
 from spatialtrust.fusion.model import TrustModel
-from spatialtrust.fusion.multilevel_fit import fit_multilevel
+from spatialtrust.fusion.multilevel_fit import Rows, fit_multilevel
 from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.rows import RawRows
 from spatialtrust.metrics import auroc, ece
@@ -86,16 +87,12 @@ def test_the_shipped_model_tells_directions() -> None:
     assert not SHIPPED.uses_answers
 
 
-def test_no_image_is_in_two_parts_and_none_is_lost() -> None:
+def test_no_image_is_in_two_folds_and_folds_are_alike() -> None:
     groups = np.repeat(np.arange(500), np.random.default_rng(0).integers(1, 6, 500))
-    parts = Shares().deal(groups, seed=3)
-    assert sum(len(rows) for rows in parts) == len(groups)
-    images = [set(groups[rows]) for rows in parts]
-    for number, ours in enumerate(images):
-        for theirs in images[:number]:
-            assert not ours & theirs
-    shares = np.array([len(of) for of in images]) / 500
-    np.testing.assert_allclose(shares, np.array(Shares()) / sum(Shares()), atol=0.01)
+    fold = deal(groups, 5, seed=3)
+    assert len({(group, number) for group, number in zip(groups, fold, strict=True)}) == 500
+    images = [np.unique(groups[fold == number]).size for number in range(5)]
+    assert images == [100] * 5
 
 
 def test_few_rows_keep_the_trees_and_set_weight_and_calibrator() -> None:
@@ -183,22 +180,32 @@ def test_an_unfitted_answer_is_said_not_to_count() -> None:
     assert not (fit(400, vlm=0.9).predict(features).reasons & bit("answer_not_used")).any()
 
 
-def test_certification_rows_are_of_images_that_nothing_else_saw(monkeypatch) -> None:
-    seen: dict[str, set[str]] = {}
-    original = fitting._deal
+@pytest.mark.parametrize(("base", "rows"), [(None, 600), (SHIPPED, 400), (SHIPPED, 1600)])
+def test_a_row_that_certifies_was_scored_by_models_that_never_saw_it(base, rows) -> None:
+    features, _, image = world(rows, per_image=1)
+    noise = np.random.default_rng(1).integers(0, 2, rows).astype(np.int8)
+    model = TrustModel.fit(features, noise, image, calibrated_on="noise", base=base)
+    assert model.certifying is not None
+    assert model.certifying.reserve > 0
+    # Labels are noise: whoever saw them does better than chance, who did not does not.
+    area = auroc(model.certifying.p_true, noise == 1)
+    assert area < 0.5 + 2.6 * np.sqrt(1 / (3 * rows))
+    assert auroc(model.predict(features).p_true, noise == 1) > area + 0.02
 
-    def spy(groups, *arguments):
-        parts = original(groups, *arguments)
-        seen.update({name: set(groups[rows]) for name, rows in parts._asdict().items()})
-        return parts
 
-    monkeypatch.setattr(fitting, "_deal", spy)
-    for rows in (400, 1600):
-        model = fit(rows, vlm=0.9)
-        others = seen["booster"] | seen["stopping"] | seen["calibrator"]
-        assert not seen["certification"] & others
-        assert model.certifying is not None
-        assert len(set(model.certifying.image)) == len(seen["certification"])
+def test_all_random_rows_certify_a_model_as_it_is() -> None:
+    features, label, image = world(400)
+    model = SHIPPED.certified_on(features, label, image, calibrated_on="mine")
+    assert model.layers is SHIPPED.layers
+    assert model.certifying is not None
+    assert model.certifying.label.size == 400
+    rule = model.rule(accuracy=0.8, delta=0.1)
+    assert rule.reserve == 0
+    assert rule.sequences == 1
+    assert not str(rule).startswith("approximately")
+    assert str(fit(400).rule(accuracy=0.8, delta=0.1)).startswith("approximately")
+    with pytest.raises(InputError, match=r"was fitted on 200 of these images"):
+        fit(400).certified_on(features, label, image, calibrated_on="again")
 
 
 def test_rows_drawn_to_fit_never_certify() -> None:
@@ -343,11 +350,9 @@ def test_contributions_add_up_to_the_log_odds_and_are_said_in_words() -> None:
 
 def test_regressions_in_the_primal_are_the_dual_and_left_out_rows_were_left_out() -> None:
     features, label, image = world(500)
-    fitted = fit_multilevel(
-        features.block(POSED), features.block(THINGS), features.relation, label, image,
-        features=POSED, attributes=THINGS, basis=BASIS,
-    )  # fmt: skip
     args = features.block(POSED), features.block(THINGS), features.relation
+    rows = Rows(*args, image)
+    fitted = fit_multilevel(rows, label, rows, features=POSED, attributes=THINGS, basis=BASIS)
     logit = fitted.model.logit(*args)
     assert auroc(1 / (1 + np.exp(-logit)), label == 1) > auroc(
         1 / (1 + np.exp(-fitted.left_out)), label == 1
@@ -363,11 +368,11 @@ def test_regressions_in_the_primal_are_the_dual_and_left_out_rows_were_left_out(
 def test_a_relation_never_seen_is_judged_like_its_kin() -> None:
     features, label, image = world(1500)
     known = features.relation != NAMES.index("at the left side of")
+    some = features.select(known)
+    rows = Rows(some.block(POSED), some.block(THINGS), some.relation, image[known])
     fitted = fit_multilevel(
-        features.block(POSED)[:, known], features.block(THINGS)[:, known],
-        features.relation[known], label[known], image[known],
-        features=POSED, attributes=THINGS, basis=BASIS,
-    )  # fmt: skip
+        rows, label[known], rows, features=POSED, attributes=THINGS, basis=BASIS
+    )
     left = features.select(features.relation == NAMES.index("left of"))
     unseen = np.full(len(left), NAMES.index("at the left side of"), dtype=np.int16)
     logit = fitted.model.logit(left.block(POSED), left.block(THINGS), unseen)
@@ -380,11 +385,12 @@ def test_trees_leave_out_what_is_never_known_and_keep_monotone_promises() -> Non
     columns[2] = np.nan
     zero = np.zeros(2000, dtype=np.float32)
     label = rng.random(2000) < 1 / (1 + np.exp(-columns[0] + 2 * (columns[0] > 1)))
-    held = columns[:, :500], zero[:500], label[:500]
-    model = Boosted.fit(
-        columns, zero, label, held, features=("alignment", "b", "never"), rising=("alignment",)
-    )
+    model, left_out = Boosted.fit(
+        columns, zero, label, np.arange(2000) % 5,
+        features=("alignment", "b", "never"), rising=("alignment",),
+    )  # fmt: skip
     assert model.features == ("alignment", "b")
+    assert 0.6 < auroc(left_out, label) < auroc(model.logit(columns[:2], zero), label)
     swept = np.stack([np.linspace(-3, 3, 100), np.zeros(100)]).astype(np.float32)
     assert (np.diff(model.logit(swept, np.zeros(100, dtype=np.float32))) >= -1e-6).all()
 
@@ -416,9 +422,9 @@ def test_folds_hold_whole_images_and_every_row_is_scored_once() -> None:
 def test_regressions_learn_from_whole_images_up_to_a_limit(monkeypatch) -> None:
     given = []
 
-    def spy(geometry, things, relation, label, groups, **options):
-        given.append(groups)
-        return fit_multilevel(geometry, things, relation, label, groups, **options)
+    def spy(rows, label, judged, **options):
+        given.append(rows.groups)
+        return fit_multilevel(rows, label, judged, **options)
 
     monkeypatch.setattr(fitting, "fit_multilevel", spy)
     monkeypatch.setattr(fitting, "MOST_REGRESSED", 600)
