@@ -60,10 +60,10 @@ check: $(STAMP)
 bench: $(STAMP)
 	for name in $(BENCHMARKS); do \
 		echo "== python -m benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
-	@echo "== python -m benchmarks.crossval_vsr"
-	@if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then $(BIN)/python -m benchmarks.crossval_vsr \
-		"$$SPATIALTRUST_SHARED_DATA/vsr_boxes/statements.jsonl.gz"; \
-	else echo "left out: it needs labelled statements, see CONTRIBUTING.md"; fi
+	@for name in crossval_vsr box_noise; do echo "== python -m benchmarks.$$name"; \
+	if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then $(BIN)/python -m benchmarks.$$name \
+		"$$SPATIALTRUST_SHARED_DATA/vsr_boxes/statements.jsonl.gz" || exit 1; \
+	else echo "left out: it needs labelled statements, see CONTRIBUTING.md"; fi; done
 
 docs: $(STAMP)
 	$(PYTEST) -q tests/test_docs.py
