@@ -60,7 +60,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	for name in $(BENCHMARKS); do \
 		echo "== python -m benchmarks.$$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
-	@for name in crossval_vsr answerers; do echo "== python -m benchmarks.$$name"; \
+	@for name in crossval_vsr answerers box_noise promises; do echo "== python -m benchmarks.$$name"; \
 	if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then $(BIN)/python -m benchmarks.$$name \
 		"$$SPATIALTRUST_SHARED_DATA/vsr_boxes/statements.jsonl.gz" || exit 1; \
 	else echo "left out: it needs labelled statements, see CONTRIBUTING.md"; fi; done

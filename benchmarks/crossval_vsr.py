@@ -18,6 +18,7 @@ import numpy as np
 from spatialtrust import metrics
 from spatialtrust.evaluation.crossvalidation import cross_validate, out_of_fold
 from spatialtrust.evidence.columns import Features
+from spatialtrust.evidence.box_noise import DETECTED, LEARNT_SEED, disturb
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.base_method import BASE_SIGNALS, base_signals
 from spatialtrust.io.claim_files import read_claims
@@ -40,6 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     file = read_claims(given.statements)
     features = collect(file.claims, file.grounding)
+    disturbed = collect(file.claims, disturb(file.grounding, DETECTED, LEARNT_SEED))
     label = file.claims.numbers("label").astype(int)
     image = np.unique(file.claims.strings("image_id"), return_inverse=True)[1]
     relation = np.array(NAMES)[features.relation]
@@ -55,7 +57,9 @@ def main() -> None:
         "alignment alone": np.nan_to_num(signals[:, 0]),
         "logistic regression, 4 signals": fitted(_logistic),
         "base method": fitted(_boosted),
-        "this package": cross_validate(features, label, image, folds=given.folds),
+        "this package": cross_validate(
+            features, label, image, disturbed=disturbed, folds=given.folds
+        ),
     }
     interval = partial(_interval, image=image, resamples=given.resamples)
     print(f"{len(label)} statements on {image.max() + 1} images, {given.folds} folds by image\n")

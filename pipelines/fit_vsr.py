@@ -22,6 +22,7 @@ import numpy as np
 
 from spatialtrust.defaults import TRUST_MODEL
 from spatialtrust.evaluation.crossvalidation import cross_validate
+from spatialtrust.evidence.box_noise import DETECTED, LEARNT_SEED, disturb
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.claim_files import claims_from_rows
@@ -89,10 +90,12 @@ def main() -> None:
     features = collect(file.claims, file.grounding)
     label = file.claims.numbers("label").astype(np.int8)
     images = np.array(file.claims.strings("image_id"))
+    disturbed = collect(file.claims, disturb(file.grounding, DETECTED, LEARNT_SEED))
     model = TrustModel.fit(
         features,
         label,
         images,
+        disturbed=disturbed,
         name=TRUST_MODEL,
         calibrated_on=CALIBRATED_ON,
         for_pairs=False,
@@ -104,7 +107,7 @@ def main() -> None:
         "trees": model.layers.box_trees.trees,
     }
     if arguments.folds:
-        p_true = cross_validate(features, label, images, folds=arguments.folds)
+        p_true = cross_validate(features, label, images, disturbed=disturbed, folds=arguments.folds)
         directional = np.isin(np.array(file.claims.strings("relation")), DIRECTIONAL)
         for name, metric, rows in (
             ("auroc_directional", auroc, directional),
