@@ -6,8 +6,8 @@ Each run draws images from the certification rows of the shipped model, with rep
 as it has to certify on, and a stream. Certified at 0.8 with delta 0.1, so each test may raise a
 false alarm in 5 % of the runs, however long the stream. `alike` is the test without labels, `risk`
 the one with a spot label on each image. Labels of what goes out are wrong at the promised limit,
-the hardest that still holds, plus what the line says. Delays are counted in images from the start
-of the shift: the median and 90 % of those that alarmed.
+the hardest that still holds, plus what the line says. Delays are counted in images (for `risk`, in
+images with a label) from the start of the shift: the median and 90 % of those that alarmed then.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ SHIFTS = (
 
 @dataclass(frozen=True)
 class Delays:
-    """Image of each run's alarm, from the start of the shift on; inf: none in the stream."""
+    """Image (with a label, for `risk`) of each run's alarm, counted from the start of the shift.
+
+    inf: none in the stream; NaN: a false one, before the shift.
+    """
 
     alike: NDArray[np.float64]
     risk: NDArray[np.float64]
@@ -82,7 +85,10 @@ def simulate(
             image, rows.asserted[drawn], rows.p_true[drawn], rows.label[drawn], rows.grids
         )
         monitor = Monitor.start(certifying, rule, seed=run)
+        before = np.zeros(2)
         for first in range(0, images, _BATCH):
+            if first == shift.after:
+                before[:] = monitor.status().images, monitor.status().labelled
             drawn, image = _images(order, start, min(_BATCH, images - first), generator)
             moved = shift if first >= shift.after else Shift("none")
             p_true = expit(logit(rows.p_true[drawn].astype(np.float64)) + moved.score)
@@ -93,8 +99,9 @@ def simulate(
         assert status.risk is not None
         for column, told in enumerate((status.alike, status.risk)):
             if told["withdrawn_at"] is not None:
-                found[run, column] = told["withdrawn_at"]
-    return Delays(*(found - shift.after).T)
+                found[run, column] = told["withdrawn_at"] - before[column]
+    found[found <= 0] = np.nan
+    return Delays(*found.T)
 
 
 def _images(

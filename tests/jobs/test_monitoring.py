@@ -114,11 +114,11 @@ def test_what_is_refused_is_named_and_leaves_the_state_alone(tmp_path) -> None:
     model = TrustModel.load()
     with pytest.raises(GuaranteeError, match="no certification rows"):
         monitor(replace(model, certifying=None), [file], state=state)
+    (tmp_path / "bare.csv").write_bytes(file.read_bytes())
+    (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
     with pytest.raises(FileError, match="no manifest"):
-        (tmp_path / "bare.csv").write_bytes(file.read_bytes())
         monitor(model, [tmp_path / "bare.csv"], state=state)
     with pytest.raises(ColumnError, match="is missing"):
-        (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
         monitor(model, [tmp_path / "odd.csv"], state=state)
     assert not state.exists()
     monitor(model, [file], state=state)
