@@ -1,0 +1,66 @@
+"""``spatialtrust monitor``: does the promise still hold on what comes in?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spatialtrust.cli.output import emit, say
+
+WITHDRAWN = 3
+"""Exit code of a promise that no longer stands."""
+
+
+def monitor(
+    model: Annotated[
+        str, typer.Argument(help="That made the verdicts: a shipped model's name, or its JSON.")
+    ],
+    verdicts: Annotated[
+        list[Path],
+        typer.Argument(help="What `verify` wrote, in time order, its manifest beside each."),
+    ],
+    state: Annotated[
+        Path, typer.Option(help="What was seen so far: begun here, and gone on with next time.")
+    ],
+    delta: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Probability of ever withdrawing a promise that holds. Default: the rule's; "
+            "0.1 without a promise.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of drawing one claim an image.")] = 0,
+) -> None:
+    """Does the promise still hold? Watch verdicts, and withdraw it when it does not.
+
+    The rule stands in the verdicts' manifests. Two tests, valid however often you look: are the
+    images like those that the rule was certified on (no labels needed), and, where some claims
+    that went out carry a `label` (1: true, 0: false; pick them at random), is too much of it
+    wrong? Each may be wrong with half of delta. What merely looks odd is said on stderr and
+    withdraws nothing.
+
+    A file is one batch. Give each file once, in time order; give it again when labels were filled
+    in, and only these are counted. Exit code 0: the promise stands; **3: it is withdrawn**, for
+    good (fit or certify anew, and begin another state); 2: bad input; 1: the model cannot promise.
+
+        spatialtrust verify monday.jsonl --out monday.parquet --accuracy 0.8 --delta 0.1
+
+        spatialtrust monitor vsr-boxes monday.parquet --state monitor.json
+    """
+    from spatialtrust.jobs.monitoring import monitor as run
+
+    found = run(model, verdicts, state=state, delta=delta, seed=seed)
+    for note in found["notes"]:
+        say(note)
+    for file in found["files"]:
+        for warning in file["warnings"]:
+            say(f"warning: {file['file']}: {warning}")
+    for ground in found["grounds"]:
+        say(f"the promise is withdrawn: {ground}")
+    emit({"state": state, **found})
+    if found["withdrawn"]:
+        raise typer.Exit(WITHDRAWN)
