@@ -17,8 +17,8 @@ import numpy as np
 
 from spatialtrust import metrics
 from spatialtrust.evaluation.crossvalidation import cross_validate, out_of_fold
-from spatialtrust.evidence.columns import Features
 from spatialtrust.evidence.box_noise import DETECTED, LEARNT_SEED, disturb
+from spatialtrust.evidence.columns import Features
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.base_method import BASE_SIGNALS, base_signals
 from spatialtrust.io.claim_files import read_claims
