@@ -77,7 +77,8 @@ def main() -> None:
         rows = family == name
         area = interval(metrics.auroc, ours, label, rows=rows)
         error = interval(metrics.ece, ours, label, rows=rows)
-        print(f"  {name:<14}{rows.sum():>5}  AUROC {area}  ECE {error}")
+        bias = interval(_bias, ours, label, rows=rows)
+        print(f"  {name:<14}{rows.sum():>5}  AUROC {area}  ECE {error}  bias {bias}")
     print(f"\nECE over all relations {interval(metrics.ece, ours, label)}, "
           f"{metrics.ece_floor(ours):.3f} to expect if perfectly calibrated")  # fmt: skip
     print("\nbest threshold by F1, of claims called true")
@@ -86,6 +87,11 @@ def main() -> None:
     print("\ngain importances of the base method (no VLM, no detector scores in this data)")
     for name, share in _importances(features, signals, label).items():
         print(f"  {name:<20}{share:.1%}")
+
+
+def _bias(p_true: Column, true: NDArray[np.bool_]) -> float:
+    """How much too sure."""
+    return float(p_true.mean() - true.mean())
 
 
 def _logistic(fit: Column, label: NDArray[Any], rows: Column) -> Column:

@@ -82,7 +82,7 @@ def simulate(
     for run in range(runs):
         drawn, image = _images(order, start, start.size - 1, generator)
         certifying = CertifyingRows(
-            image, rows.asserted[drawn], rows.p_true[drawn], rows.label[drawn], rows.grids
+            image, rows.asserted[drawn], rows.p_true[drawn], rows.label[drawn], rows.reserve
         )
         monitor = Monitor.start(certifying, rule, seed=run)
         before = np.zeros(2)

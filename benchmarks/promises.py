@@ -28,6 +28,7 @@ import numpy as np
 from spatialtrust.decision.certifying_rows import CertifyingRows
 from spatialtrust.decision.rule import DecisionRule, decide
 from spatialtrust.errors import InputError
+from spatialtrust.evidence.box_noise import DETECTED, LEARNT_SEED, disturb
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.files import write_text
 from spatialtrust.fusion.model import TrustModel
@@ -60,6 +61,7 @@ def main() -> None:
     given = parser.parse_args()
     file = read_claims(given.statements)
     features = collect(file.claims, file.grounding)
+    disturbed = collect(file.claims, disturb(file.grounding, DETECTED, LEARNT_SEED))
     label = file.claims.numbers("label").astype(np.int8)
     image = np.unique(file.claims.strings("image_id"), return_inverse=True)[1]
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -67,12 +69,15 @@ def main() -> None:
         kept = given.work / f"{split}.json"
         if not kept.is_file():
             kept.parent.mkdir(parents=True, exist_ok=True)
-            write_text(json.dumps(list(refitted(features, label, image, split))), kept)
+            write_text(json.dumps(list(refitted(features, disturbed, label, image, split))), kept)
             print(f"refit {split + 1} of {given.refits}", flush=True)
         for line in json.loads(kept.read_text(encoding="utf-8")):
             found[line.pop("way")].append(line)
     if given.resplits:
-        rows = TrustModel.fit(features, label, image, calibrated_on="all of them").certifying
+        fitted = TrustModel.fit(
+            features, label, image, calibrated_on="all of them", disturbed=disturbed
+        )
+        rows = fitted.certifying
         for split in range(given.resplits):
             for line in resplit(rows, split):
                 found[line.pop("way")].append(line)
@@ -84,14 +89,22 @@ def main() -> None:
 
 
 def refitted(
-    features: Features, label: NDArray[Any], image: NDArray[Any], split: int
+    features: Features,
+    disturbed: Features,
+    label: NDArray[Any],
+    image: NDArray[Any],
+    split: int,
 ) -> Iterator[dict[str, Any]]:
     """The procedure on two thirds of the images, judged on the others."""
     order = np.random.default_rng(1000 + split).permutation(int(image.max()) + 1)
     judged = np.isin(image, order[: order.size // 3])
     learning, judging = np.flatnonzero(~judged), np.flatnonzero(judged)
     model = TrustModel.fit(
-        features.select(learning), label[learning], image[learning], calibrated_on="two thirds"
+        features.select(learning),
+        label[learning],
+        image[learning],
+        calibrated_on="two thirds",
+        disturbed=disturbed.select(learning),
     )
     p_true = model.predict(features.select(judging)).usable
     yield from delivered("refitted", model.certifying, p_true, label[judging], image[judging])

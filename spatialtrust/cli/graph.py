@@ -285,6 +285,10 @@ def label(
     run: Run,
     out: Annotated[Path | None, typer.Option(help="The CSV; default: labels.csv in RUN.")] = None,
     rows: Annotated[int, typer.Option(min=2, help="How many claims to judge.")] = 200,
+    certify_only: Annotated[
+        bool,
+        typer.Option("--certify-only", help="All at random, for `fit --certify-only`."),
+    ] = False,
     seed: int = 0,
 ) -> None:
     """Write claims to judge: half at random to certify thresholds, half to fit the model.
@@ -292,13 +296,16 @@ def label(
     Fill the column `label` with 1 (true) or 0, looking at the column `picture`, then:
 
         spatialtrust fit RUN --out mine.json
+
+    If a threshold with a guarantee is all you need, `--certify-only` here and there gets the most
+    out of few labels: every label certifies, and the model stays as it is.
     """
     from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.labelling import write_labels
 
     if out is not None:
         expect_ending(out, (".csv",))
-    emit(write_labels(run, out, rows, seed))
+    emit(write_labels(run, out, rows, seed, certify_only=certify_only))
 
 
 def mount(app: typer.Typer) -> None:

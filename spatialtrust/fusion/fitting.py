@@ -48,9 +48,8 @@ and rows^3 time, and a smooth model has learnt what it can by then. The trees re
 
 RESERVE: Final = 0.1
 RESERVE_ON_BASE: Final = 0.05
-"""Share of the allowed risk that is kept back where the very rows that teach also certify, and where
-they teach no more than calibration and trees on a base; chosen on resplits, see
-docs/guarantees.md."""
+"""Share of the allowed risk that is kept back where the very rows that teach also certify; less on
+a base, where they teach calibration and trees alone. Chosen on resplits, see docs/guarantees.md."""
 
 _FOLDS: Final = 5
 _CONTRADICTED: Final = 0.3

@@ -57,7 +57,12 @@ class Labelled:
 
 
 def choose(
-    claims: Claims, p_true: NDArray[np.float32], rows: int = ROWS, seed: int = 0
+    claims: Claims,
+    p_true: NDArray[np.float32],
+    rows: int = ROWS,
+    seed: int = 0,
+    *,
+    certify_only: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows to certify with and rows to fit with, disjoint by image.
 
@@ -66,6 +71,7 @@ def choose(
     claims: all claims that will be judged later.
     p_true: (N,) of each; NaN: cannot be judged by boxes, never chosen to fit.
     rows: how many together.
+    certify_only: all of them are drawn at random, from all images.
 
     Returns
     -------
@@ -81,6 +87,9 @@ def choose(
         pc.index_in(claims.column("image_id"), pc.unique(claims.column("image_id")))
     )
     count = int(images.max(initial=-1)) + 1
+    if certify_only:
+        everything = np.random.default_rng(seed).permutation(len(images))
+        return np.sort(everything[:rows]), everything[:0]
     if count < 2:
         raise InputError(
             f"the run has claims on {count} image; labels that certify and labels that fit must "
@@ -100,7 +109,12 @@ def choose(
 
 
 def write_labels(
-    run: str | Path, out: str | Path | None = None, rows: int = ROWS, seed: int = 0
+    run: str | Path,
+    out: str | Path | None = None,
+    rows: int = ROWS,
+    seed: int = 0,
+    *,
+    certify_only: bool = False,
 ) -> dict[str, Any]:
     """Write a CSV of claims to judge, and a picture of each.
 
@@ -110,6 +124,7 @@ def write_labels(
     ----------
     run: folder of a run with scores.
     out: the CSV; None: ``labels.csv`` in the run. One that exists is not overwritten.
+    certify_only: see :func:`choose`.
 
     Raises
     ------
@@ -123,7 +138,8 @@ def write_labels(
             raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
         claims = Claims.from_arrow(folder.whole("claims")).sorted()
         scores = Evidence.from_arrow(folder.whole("scores")).sorted()
-        certify, fit = choose(claims, scores.numbers("p_true"), rows, seed)
+        p_true = scores.numbers("p_true")
+        certify, fit = choose(claims, p_true, rows, seed, certify_only=certify_only)
         chosen = np.concatenate([certify, fit])
         purposes = ["certify"] * len(certify) + ["fit"] * len(fit)
         listed = _listed(folder, claims.take(chosen), purposes)

@@ -13,7 +13,7 @@ from spatialtrust.defaults import DELTA, TRUST_MODEL
 from spatialtrust.errors import InputError
 from spatialtrust.evidence.columns import Features
 from spatialtrust.evidence.gathering import collect
-from spatialtrust.fusion.model import TrustModel
+from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
 from spatialtrust.io.claim_files import read_claims
 from spatialtrust.jobs.labelling import PURPOSES, read_labels
 
@@ -78,6 +78,8 @@ def fit_from(
             asker=asker or start.asker,
             seed=seed,
         )
+        if (features.answer >= 0).any() and not model.uses_answers:
+            notes = (*notes, ANSWERS_UNUSED)
     else:
         if known.any():
             notes = (*notes, _seen_before(int(known.sum()), start.name))

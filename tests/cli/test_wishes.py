@@ -92,7 +92,7 @@ def test_a_certified_decision_that_repair_forbids_says_that_graphs_are_stale(tmp
     assert found["decided_by"].startswith("plain confidence threshold 0.9")
     assert settings_of(run)["accuracy"] == 0
     found = call("decide", run, "--accuracy", "0.8")
-    assert found["decided_by"].startswith("at most 20.0% wrong")
+    assert found["decided_by"].startswith("approximately, at most 20.0% wrong")
 
 
 def test_a_threshold_on_the_command_line_wins_over_the_file(tmp_path) -> None:

@@ -51,6 +51,15 @@ def test_halves_share_no_image_and_fill_what_was_asked_for() -> None:
     assert not set(certify) & set(fit)
 
 
+def test_all_rows_may_be_drawn_at_random() -> None:
+    claims = Claims.from_rows(
+        {"claim_id": f"{row:04d}", "image_id": str(row % 7)} for row in range(300)
+    )
+    certify, fit = choose(claims, np.zeros(300, np.float32), 200, certify_only=True)
+    assert (len(np.unique(certify)), len(fit)) == (200, 0)
+    assert 130 < certify.mean() < 170
+
+
 def test_rows_that_certify_are_drawn_without_looking_at_the_score() -> None:
     table = claims(40, 30)
     p = np.random.default_rng(1).random(len(table), dtype=np.float32)

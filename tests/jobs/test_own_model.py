@@ -73,6 +73,35 @@ def test_rows_meant_for_fitting_never_certify(tmp_path: Path) -> None:
     assert model.certifying.label.size == 100
 
 
+def test_all_random_rows_certify_the_base_as_it_is(tmp_path: Path) -> None:
+    rows = [
+        {**row, "purpose": "fit" if place % 20 < 2 else "certify"}
+        for place, row in enumerate(_rows(200))
+    ]
+    path = _written(tmp_path / "c.jsonl", rows)
+    model, report = fit_from(path, certify_only=True)
+    assert report["certifying"] == 180
+    assert report["notes"][-2].startswith("20 rows do not certify: they were not drawn at random")
+    assert "answers carry no weight yet" in report["notes"][-1]
+    before, after = (
+        verify(path, model=of).verdicts.numbers("p_true") for of in ("vsr-boxes", model)
+    )
+    np.testing.assert_array_equal(before, after)
+    assert str(model.rule(accuracy=0.8, delta=0.1)).startswith(("at most", "no threshold"))
+
+
+def test_images_that_the_base_has_seen_are_said_and_never_certify(tmp_path: Path) -> None:
+    rows = _rows(400)
+    base, _ = fit_from(_written(tmp_path / "first.jsonl", rows[:200]))
+    base.save(tmp_path / "base.json")
+    path = _written(tmp_path / "both.jsonl", rows)
+    _, report = fit_from(path, base=tmp_path / "base.json")
+    assert any(note.startswith("200 rows are on images that") for note in report["notes"])
+    _, report = fit_from(path, base=tmp_path / "base.json", certify_only=True)
+    assert report["certifying"] == 200
+    assert any("200 rows do not certify" in note for note in report["notes"])
+
+
 def test_the_command_writes_a_model_that_verify_takes(tmp_path: Path) -> None:
     claims = _written(tmp_path / "c.jsonl", _rows(160))
     out = tmp_path / "robot.json"

@@ -48,7 +48,7 @@ def test_a_certified_run_reads_its_trust_model_once(tmp_path: Path, opened: Coun
     )  # fmt: skip
     config = settings(boxes, accuracy=0.8, repair=False)
     found = execute(prepare(config, tmp_path / "run", [images], claims))
-    assert found["decided_by"].startswith("at most 20.0% wrong")
+    assert found["decided_by"].startswith("approximately, at most 20.0% wrong")
     assert opened == {"trust": 1}
 
 

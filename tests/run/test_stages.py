@@ -152,7 +152,7 @@ def test_the_users_claims_are_judged_and_those_of_unknown_images_are_said(tmp_pa
     assert "subject_missing" in rows[2]["reasons"]
     # The model was certified on statements that people made: their own may be held to it.
     certified = again(tmp_path / "run", boxes, "decide", accuracy=0.8, repair=False)
-    assert certified["decided_by"].startswith("at most 20.0% wrong")
+    assert certified["decided_by"].startswith("approximately, at most 20.0% wrong")
 
 
 def test_objects_narrow_what_was_recorded(tmp_path) -> None:
