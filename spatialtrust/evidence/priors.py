@@ -12,12 +12,12 @@ it does not know is NaN throughout, never a guess.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -180,6 +180,32 @@ def attributes(phrases: Iterable[str | None]) -> NDArray[np.float32]:
     if not rows:
         return np.zeros((0, len(COLUMNS)), dtype=np.float32)
     return np.stack([unknown if row is None else row for row in rows])
+
+
+class Knowledge(NamedTuple):
+    """What is known of N things by name: four float32 arrays (N,), NaN where it is not known."""
+
+    supports: NDArray[np.float32]
+    """Probability that a thing can stand or lie on it, 0 to 1."""
+    contains: NDArray[np.float32]
+    """Probability that things can be in it, 0 to 1."""
+    has_front: NDArray[np.float32]
+    """Probability that it has a front of its own, 0 to 1."""
+    log_size: NDArray[np.float32]
+    """Natural logarithm of its typical longest side in metres."""
+
+
+def knowledge(names: Sequence[str | None]) -> Knowledge:
+    """What is known of each name or phrase; its head noun decides ("red wooden bowl": bowl).
+
+    >>> knowledge(["red wooden bowl", "gizmo"]).contains.tolist()
+    [1.0, nan]
+    """
+    columns = attributes(names).T
+    support, container, front, size = (
+        columns[COLUMNS.index(name)] for name in ("support", "container", "front", "log_size")
+    )
+    return Knowledge(support, container, front, size)
 
 
 def nouns() -> tuple[str, ...]:
