@@ -1,4 +1,4 @@
-"""Draw the claims of `judged_claims.csv`: pairs x relations on the photos, seeded, unseen labels.
+"""Draw the claims of `judged_claims.csv`: pairs and relations on the photos, at random, seeded.
 
     python data/photos/draw_claims.py RUN/detections/00000000.parquet judged_edges.csv claims.json
 
@@ -14,13 +14,14 @@ import json
 import random
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 SEED = 12
 Box = list[float]
+Claim = tuple[str, str, str, str]
 #: Claims drawn of each relation, half of them from pairs where the boxes make it plausible.
 QUOTAS = {
     "on": 40,
@@ -34,6 +35,18 @@ QUOTAS = {
     "under": 28,
     "behind": 30,
     "near": 32,
+}
+
+#: A second draw, of plausible pairs only, each pair of any photo alike: crowded photos weigh more.
+CROWDED = {
+    "on": 16,
+    "in": 12,
+    "above": 14,
+    "left of": 8,
+    "next to": 8,
+    "in front of": 12,
+    "touching": 12,
+    "under": 6,
 }
 
 
@@ -84,27 +97,33 @@ PLAUSIBLE: dict[str, Callable[[Box, Box], bool]] = {
 }
 
 
-def draw(
-    objects: dict[str, dict[str, Box]], seen: set[tuple[str, str, str, str]]
-) -> list[dict[str, object]]:
+def pairs(
+    objects: dict[str, dict[str, Box]], relation: str, source: str, seen: set[Claim]
+) -> dict[str, list[tuple[str, str]]]:
+    """Ordered pairs of each photo that may be drawn and were not yet."""
+    return {
+        image: [
+            (s, o)
+            for s in boxes
+            for o in boxes
+            if s != o
+            and (image, s, relation, o) not in seen
+            and (source == "uniform" or PLAUSIBLE[relation](boxes[s], boxes[o]))
+        ]
+        for image, boxes in sorted(objects.items())
+    }
+
+
+def by_photo(
+    objects: dict[str, dict[str, Box]], seen: set[Claim], rng: random.Random
+) -> Iterator[tuple[Claim, str]]:
     """Round after round over the photos in random order, one pair of a photo at random each time.
 
     So every photo has about as many claims, whatever the number of its objects.
     """
-    rng = random.Random(SEED)
-    drawn: list[dict[str, object]] = []
     for relation, quota in QUOTAS.items():
         for source in ("plausible", "uniform"):
-            pools: dict[str, list[tuple[str, str]]] = defaultdict(list)
-            for image, boxes in sorted(objects.items()):
-                pools[image] += [
-                    (s, o)
-                    for s in boxes
-                    for o in boxes
-                    if s != o
-                    and (image, s, relation, o) not in seen
-                    and (source == "uniform" or PLAUSIBLE[relation](boxes[s], boxes[o]))
-                ]
+            pools = pairs(objects, relation, source, seen)
             left = quota // 2
             while left and any(pools.values()):
                 order = [image for image in pools if pools[image]]
@@ -112,19 +131,20 @@ def draw(
                 for image in order[:left]:
                     s, o = pools[image].pop(rng.randrange(len(pools[image])))
                     seen.add((image, s, relation, o))
-                    drawn.append(
-                        {
-                            "image": image,
-                            "subject_id": s,
-                            "relation": relation,
-                            "object_id": o,
-                            "drawn_from": source,
-                            "subject_box": objects[image][s],
-                            "object_box": objects[image][o],
-                        }
-                    )
+                    yield (image, s, relation, o), source
                     left -= 1
-    return drawn
+
+
+def by_pair(
+    objects: dict[str, dict[str, Box]], seen: set[Claim], rng: random.Random
+) -> Iterator[tuple[Claim, str]]:
+    """Plausible pairs of all photos, each as likely as any other."""
+    for relation, quota in CROWDED.items():
+        pools = pairs(objects, relation, "plausible", seen)
+        pool = [(image, s, relation, o) for image in pools for s, o in pools[image]]
+        for claim in rng.sample(pool, min(quota, len(pool))):
+            seen.add(claim)
+            yield claim, "plausible"
 
 
 def main(detections: str, judged: str, out: str) -> None:
@@ -139,7 +159,21 @@ def main(detections: str, judged: str, out: str) -> None:
             (r["image"], r["subject_id"], r["relation"], r["object_id"])
             for r in csv.DictReader(file)
         }
-    claims = sorted(draw(objects, seen), key=lambda c: str(c["image"]))
+    claims = [
+        {
+            "image": image,
+            "subject_id": s,
+            "relation": relation,
+            "object_id": o,
+            "drawn_from": source,
+            "subject_box": objects[image][s],
+            "object_box": objects[image][o],
+            "draw": number,
+        }
+        for number, how, seed in ((1, by_photo, SEED), (2, by_pair, SEED + 1))
+        for (image, s, relation, o), source in how(objects, seen, random.Random(seed))
+    ]
+    claims.sort(key=lambda claim: (claim["draw"], claim["image"]))
     Path(out).write_text(json.dumps(claims, indent=1), encoding="utf-8")
 
 
