@@ -47,7 +47,7 @@ def test_by_default_support_and_containment_are_asked_of_what_comes_near() -> No
         ("apple#0", "on", "bowl#0"),
         ("apple#0", "in", "bowl#0"),
         ("apple#0", "above", "bowl#0"),
-        ("bowl#0", "left of", "apple#0"),
+        ("apple#0", "left of", "bowl#0"),
         ("bowl#0", "next to", "apple#0"),
     ]
 
