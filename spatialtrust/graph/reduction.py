@@ -73,7 +73,8 @@ def left_out(
     boxes: of all objects of the image, ``x1, y1, x2, y2`` in pixels, for how far apart they are.
     per_object: so many edges an object are shown, if leaving out far directions gets there.
 
-    >>> left_out(["a", "b", "a"], ["left of"] * 3, ["b", "c", "c"], [0.9, 0.9, 0.99], {})
+    >>> boxes = {name: np.array([x, 0, x + 1, 1]) for name, x in (("a", 0), ("b", 2), ("c", 4))}
+    >>> left_out(["a", "b", "a"], ["left of"] * 3, ["b", "c", "c"], [0.9, 0.9, 0.99], boxes)
     [None, None, 'implied']
     """
     names = {name: place for place, name in enumerate(dict.fromkeys((*subjects, *objects)))}
