@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DEFAULT_RELATIONS: Final = ("left of", "above", "inside", "touching")
-"""Both image axes, containment, contact."""
+DEFAULT_RELATIONS: Final = ("on", "in", "above", "left of", "next to")
+"""Support, containment, height, the viewer's side, neighbours. "In front of" is not among them:
+boxes only hint at depth."""
 
 MAX_OBJECTS: Final = 40
 """Objects paired per image: 780 pairs; a crowd of 500 would make 124,750."""
@@ -82,7 +83,7 @@ def enumerate_claims(
     ...      "y2": 20}])
     >>> [(row["subject"], row["relation"], row["object"])
     ...  for row in enumerate_claims(boxes).claims.data.to_pylist()]
-    [('mug', 'left of', 'pan'), ('mug', 'above', 'pan')]
+    [('mug', 'above', 'pan'), ('mug', 'left of', 'pan'), ('mug', 'next to', 'pan')]
     """
     names = tuple(dict.fromkeys(canonical(name) for name in relations))
     if not names:

@@ -65,12 +65,16 @@ MinConfidence = Annotated[
 ]
 Accuracy = Annotated[float | None, typer.Option(help="Certified threshold instead; see fit.")]
 Delta = Annotated[float | None, typer.Option(help="... but for this probability.")]
-Formats = Annotated[str | None, typer.Option(help="Graph files: json, graphml, dot.")]
+Formats = Annotated[str | None, typer.Option(help="Graph files: json, graphml, dot, txt.")]
 Overlays = Annotated[
     bool | None, typer.Option("--overlays/--no-overlays", help="Draw graphs onto images.")
 ]
 Repair = Annotated[
     bool | None, typer.Option("--repair/--no-repair", help="Drop contradicting edges.")
+]
+AllEdges = Annotated[
+    bool | None,
+    typer.Option("--all-edges/--few-edges", help="Keep edges that others imply, or far apart."),
 ]
 Engine = Annotated[str | None, typer.Option(help="local, or ray.")]
 PartSize = Annotated[int | None, typer.Option(help="Images in memory at a time.")]
@@ -104,6 +108,7 @@ def graph(
     formats: Formats = None,
     overlays: Overlays = None,
     repair: Repair = None,
+    all_edges: AllEdges = None,
     engine: Engine = None,
     part_size: PartSize = None,
     device: Device = None,
@@ -138,6 +143,7 @@ def graph(
         formats=_listed(formats),
         overlays=overlays,
         repair=repair,
+        all_edges=all_edges,
         engine=engine,
         part_size=part_size,
         device=device,
@@ -267,6 +273,7 @@ def link(
     formats: Formats = None,
     overlays: Overlays = None,
     repair: Repair = None,
+    all_edges: AllEdges = None,
     engine: Engine = None,
 ) -> None:
     """Make scene graphs and pictures of the verdicts."""
@@ -276,6 +283,7 @@ def link(
         formats=_listed(formats),
         overlays=overlays,
         repair=repair,
+        all_edges=all_edges,
         engine=engine,
     )
     _run(settings, run, ["link"])

@@ -29,9 +29,14 @@ CANDIDATES: Final = pa.schema(
         pa.field("enumerated", pa.bool_()),
         pa.field("label", pa.int8()),
         pa.field("reasons", pa.list_(pa.string())),
+        pa.field("left_out", pa.string()),
     ]
 )
-"""Columns of a graph's candidates. ``said_by``: ``vlm`` where a VLM said yes, else ``verifier``."""
+"""Columns of a graph's candidates.
+
+``said_by``: ``vlm`` where a VLM said yes, else ``verifier``. ``left_out``: why a candidate that is
+believed is no edge, ``implied`` or ``far`` (see :mod:`spatialtrust.graph.reduction`), else null.
+"""
 
 
 def candidates_of(verdicts: pa.Table, *, answered: bool) -> pa.Table:
@@ -51,25 +56,35 @@ def candidates_of(verdicts: pa.Table, *, answered: bool) -> pa.Table:
         "said_by": pc.if_else(said, "vlm", "verifier"),
         "enumerated": pc.fill_null(pc.equal(column(rows, "source"), "enumerated"), False),
         "reasons": codes(rows["reasons"]),
+        "left_out": pa.nulls(rows.num_rows, pa.string()),
     }
     columns |= {name: column(rows, name) for name in CANDIDATES.names if name not in columns}
     return _distinct(pa.table({name: columns[name] for name in CANDIDATES.names}).cast(CANDIDATES))
 
 
 def kept(candidates: pa.Table) -> NDArray[np.bool_]:
-    """Which candidates are edges, a mask."""
+    """Which candidates are edges, a mask: believed, and not left out."""
+    shown = np.asarray(candidates["left_out"].is_null().to_numpy(), dtype=np.bool_)
+    return believed(candidates) & shown
+
+
+def believed(candidates: pa.Table) -> NDArray[np.bool_]:
+    """Which candidates are emitted yes, a mask."""
     emitted = pc.fill_null(pc.equal(candidates["emitted"], "yes"), False)
     return np.asarray(emitted.to_numpy(), dtype=np.bool_)
 
 
 def summarise(candidates: pa.Table) -> dict[str, Any]:
     """Counts over candidates, of one image or many: see :meth:`SceneGraph.summary`."""
-    edges = kept(candidates)
+    edges = believed(candidates)
+    left_out = candidates["left_out"].to_pylist()
     label = pc.fill_null(candidates["label"], -1).to_numpy()
     right, labelled = edges & (label == 1), edges & (label >= 0)
     return {
         "candidates": len(edges),
-        "edges": int(edges.sum()),
+        "edges": int(kept(candidates).sum()),
+        "implied": left_out.count("implied"),
+        "far": left_out.count("far"),
         "share_kept": _share(edges.sum(), len(edges)),
         "labelled": int((label >= 0).sum()),
         "precision": _share(right.sum(), labelled.sum()),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from spatialtrust.errors import InputError
+from spatialtrust.graph.ranking import rank_of
 from spatialtrust.relations import RELATIONS
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 MAX_ARROWS: Final = 10
-"""Edges on one picture; the surest are drawn, and how many are not is said."""
+"""Edges on one picture: what holds or touches what first, then the surest; the rest is counted."""
 
 MAX_PRUNED: Final = 3
 """And so many pruned ones, the nearest to being kept."""
@@ -82,12 +83,16 @@ class Rect(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """One drawn arrow: all relations of one style from one object to another."""
+    """One drawn arrow: all relations of one style from one object to another.
+
+    A pruned one has a single relation, the nearest to being kept: of what is not believed there is
+    much, and little to learn. ``p_true`` is each relation's own.
+    """
 
     subject_id: str
     object_id: str
     relations: tuple[str, ...]
-    p_true: float
+    p_true: tuple[float, ...]
     style: str
 
 
@@ -194,32 +199,36 @@ def display_names(graph: SceneGraph) -> dict[str, str]:
 def choose_arrows(graph: SceneGraph, boxes: Mapping[str | None, Float64]) -> list[Arrow]:
     """The arrows to draw: relations of one style between the same two objects share one.
 
-    The surest first, and of equally sure ones (to two digits) the shortest; at most
-    ``MAX_PER_OBJECT`` at an object, so that one object's edges do not fill the picture.
+    Support and contact first (:func:`spatialtrust.graph.ranking.rank_of`), of these the surest, and
+    of equally sure ones (to two digits) the shortest; at most ``MAX_PER_OBJECT`` at an object, so
+    that one object's edges do not fill the picture. What a reduced graph leaves out is not drawn.
     """
     rows = sorted(graph.candidates.to_pylist(), key=lambda row: -_known(row["p_true"]))
-    together: dict[tuple[str, str, str], list[str]] = {}
-    sure: dict[tuple[str, str, str], float] = {}
+    together: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in rows:
         subject, other, style = row["subject_id"], row["object_id"], _style(row)
-        if subject not in boxes or other not in boxes or subject == other:
+        if subject not in boxes or other not in boxes or subject == other or row["left_out"]:
             continue
         key, relation = (subject, other, style), row["relation"]
         converse = RELATIONS[relation].converse
         if (other, subject, style) in together and converse in RELATIONS:
             key, relation = (other, subject, style), str(converse)
-        together.setdefault(key, []).append(relation)
-        sure.setdefault(key, _known(row["p_true"]))
+        said = together.setdefault(key, {})
+        if not said or style != "pruned":
+            said.setdefault(relation, _known(row["p_true"]))
 
-    def rank(arrow: Arrow) -> tuple[float, float]:
+    def rank(arrow: Arrow) -> tuple[int, float, float]:
+        pruned = arrow.style == "pruned"
+        first = 0 if pruned else min(rank_of(relation) for relation in arrow.relations)
         ends = boxes[arrow.subject_id], boxes[arrow.object_id]
         length = np.linalg.norm(_centre(ends[0]) - _centre(ends[1]))
-        return -round(arrow.p_true, 2), float(length)
+        return first, -round(max(arrow.p_true), 2), float(length)
 
     arrows = sorted(
         (
-            Arrow(subject, other, tuple(relations), sure[subject, other, style], style)
-            for (subject, other, style), relations in together.items()
+            Arrow(subject, other, tuple(said), tuple(said.values()), style)
+            for (subject, other, style), found in together.items()
+            for said in (dict(sorted(found.items(), key=_first_said)),)
         ),
         key=rank,
     )
@@ -234,6 +243,10 @@ def choose_arrows(graph: SceneGraph, boxes: Mapping[str | None, Float64]) -> lis
             left[kind] -= 1
             chosen.append(arrow)
     return chosen
+
+
+def _first_said(relation: tuple[str, float]) -> tuple[int, float]:
+    return rank_of(relation[0]), -relation[1]
 
 
 def _style(row: Mapping[str, Any]) -> str:
@@ -424,6 +437,8 @@ def _pieces(curve: Float64, style: str, line: int) -> list[Float64]:
 
 
 def _draw_badge(canvas: _Canvas, curve: Float64, number: int, style: str) -> None:
+    """An arrow's number, on its line or beside it; from farther off a thin line leads to it."""
+    import cv2
 
     radius = canvas.font_size * 0.72
     height, width = canvas.pixels.shape[:2]
@@ -438,6 +453,11 @@ def _draw_badge(canvas: _Canvas, curve: Float64, number: int, style: str) -> Non
     rect = _free(canvas, places, width, height)
     canvas.taken.append(rect)
     centre = (round((rect.x1 + rect.x2) / 2), round((rect.y1 + rect.y2) / 2))
+    away = np.linalg.norm(curve - centre, axis=1)
+    if away.min() > radius * 1.5:
+        foot = tuple(int(v) for v in curve[int(away.argmin())].round())
+        for colour, extra in ((_WHITE, 2), (_STYLE_COLOURS[style], 0)):
+            cv2.line(canvas.pixels, centre, foot, colour, 1 + extra, cv2.LINE_AA)
     _badge(canvas, centre, round(radius), number, style)
 
 
@@ -462,10 +482,11 @@ def _panel(
     said = [
         f"{names[arrow.subject_id]} {relations} {names[arrow.object_id]}"
         for arrow in arrows
-        for relations in (", ".join(dict.fromkeys(arrow.relations)),)
+        for relations in (", ".join(arrow.relations),)
     ]
-    # A badge, two digits and a comma, and gaps.
-    indent = size * 2.3 + _text_size("0.00", size)[0]
+    sure = [", ".join(f"{p:.2f}" for p in arrow.p_true) for arrow in arrows]
+    # A badge, the probabilities in the order of the relations, and gaps.
+    indent = size * 2.6 + max((_text_size(text, size)[0] for text in sure), default=0)
     longest = max((_text_size(text, size)[0] for text in said), default=0) + indent + size * 0.7
     columns = max(1, min(3, int(width // max(longest, 1)), len(arrows)))
     rows = -(-len(arrows) // columns)
@@ -482,7 +503,7 @@ def _panel(
         at = y + row * (1 + place % rows)
         centre = (round(x + size * 0.8), round(at))
         _badge(panel, centre, round(size * 0.72), place + 1, arrow.style)
-        panel.texts.append((x + size * 1.9, at, f"{arrow.p_true:.2f}", _FAINT))
+        panel.texts.append((x + size * 1.9, at, sure[place], _FAINT))
         room = width / columns - indent - size * 0.5
         panel.texts.append((x + indent, at, _cut(text, size, room), _INK))
     return panel
@@ -493,10 +514,12 @@ def _title(graph: SceneGraph, arrows: Sequence[Arrow]) -> str:
     for arrow in arrows:
         drawn["pruned" if arrow.style == "pruned" else "edges"] += len(arrow.relations)
     edges = int(graph.kept.sum())
-    pruned = graph.candidates.num_rows - edges
+    believed = int(graph.believed.sum())
+    pruned = graph.candidates.num_rows - believed
     parts = [
         f"objects: {len(graph.objects)}",
         f"edges kept: {edges} ({drawn['edges']} drawn)",
+        *([f"implied or far: {believed - edges}"] if believed > edges else []),
         f"pruned: {pruned} ({drawn['pruned']} drawn)",
     ]
     return "; ".join(parts)

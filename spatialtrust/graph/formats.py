@@ -19,17 +19,21 @@ from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import InputError, SchemaVersionError
 from spatialtrust.graph.candidates import CANDIDATES
 from spatialtrust.graph.node_link import NODE_COLUMNS
+from spatialtrust.graph.prompt import to_text
 from spatialtrust.graph.scene import SceneGraph
 from spatialtrust.schema import VERSION
 from spatialtrust.tables import Detections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import networkx as nx
 
 KINDS: Final = ("json", "graphml", "dot")
-"""Formats, which are also the endings of their files."""
+"""Formats that load back, which are also the endings of their files."""
+
+WRITTEN: Final = (*KINDS, "txt")
+"""What is written: ``txt`` is for a planner's prompt, and is not read."""
 
 _EDGE_ENDS: Final = ("subject_id", "object_id")
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
@@ -75,6 +79,7 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
             _nan_for_null(table).sort_by("claim_id"),
             DecisionRule.from_dict(facts["rule"]),
             facts["repaired"],
+            facts.get("reduced", False),
         )
     except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise InputError(
@@ -176,13 +181,13 @@ def from_dot(text: str, source: str = "scene graph") -> SceneGraph:
 
 
 def render(graph: SceneGraph, kind: str) -> str:
-    """A graph as text in one of ``KINDS``.
+    """A graph as text in one of ``WRITTEN``.
 
     Raises
     ------
     InputError: the format is not known.
     """
-    return _WRITERS[_known(kind)](graph)
+    return _WRITERS[_known(kind, WRITTEN)](graph)
 
 
 def parse(text: str, kind: str, source: str = "scene graph") -> SceneGraph:
@@ -192,7 +197,7 @@ def parse(text: str, kind: str, source: str = "scene graph") -> SceneGraph:
     ------
     InputError: it is not a scene graph of ours, or the format is not known.
     """
-    return _READERS[_known(kind)](text, source)
+    return _READERS[_known(kind, KINDS)](text, source)
 
 
 @lru_cache(maxsize=1)
@@ -206,6 +211,7 @@ _WRITERS: Final[Mapping[str, Callable[[SceneGraph], str]]] = {
     "json": to_json,
     "graphml": to_graphml,
     "dot": to_dot,
+    "txt": to_text,
 }
 _READERS: Final[Mapping[str, Callable[[str, str], SceneGraph]]] = {
     "json": from_json,
@@ -214,9 +220,9 @@ _READERS: Final[Mapping[str, Callable[[str, str], SceneGraph]]] = {
 }
 
 
-def _known(kind: str) -> str:
-    if kind not in KINDS:
-        raise InputError(f'graph format "{kind}" is not known; valid: {", ".join(KINDS)}')
+def _known(kind: str, kinds: Sequence[str]) -> str:
+    if kind not in kinds:
+        raise InputError(f'graph format "{kind}" is not known; valid: {", ".join(kinds)}')
     return kind
 
 
@@ -238,7 +244,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 _JSON_FIELDS: Final = ("rule", "candidates", "reasons")
 _INTEGERS: Final = ("schema", "width", "height", "label")
-_FLAGS: Final = ("repaired", "enumerated")
+_FLAGS: Final = ("repaired", "reduced", "enumerated")
 _FLOATS: Final = ("x1", "y1", "x2", "y2", "score", "p_true", "p_boxes", "confidence")
 
 

@@ -1,13 +1,15 @@
 """One image's scene graph: objects, candidate edges, and which of them are kept.
 
-A candidate is a claim that was asserted or emitted yes; an edge is a candidate that is emitted yes.
-Candidates stay as data, so a graph can be pruned again at another threshold.
+A candidate is a claim that was asserted or emitted yes; it is believed if it is emitted yes. An
+edge is a candidate that is believed and, in a reduced graph, not left out because the other edges
+say it already. Candidates stay as data, so a graph can be pruned again at another threshold, and
+queries answer from everything that is believed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ from spatialtrust.claims.objects import contested
 from spatialtrust.decision.rule import DecisionRule, decide
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.graph.candidates import (
+    believed,
     candidates_of,
     codes,
     column,
@@ -26,9 +29,11 @@ from spatialtrust.graph.candidates import (
     with_columns,
 )
 from spatialtrust.graph.node_link import node_link
+from spatialtrust.graph.queries import Edge, chain, matching
+from spatialtrust.graph.reduction import left_out
 from spatialtrust.graph.repair import contradicting
 from spatialtrust.reasons import bit, decode, encode
-from spatialtrust.relations import RELATIONS, canonical
+from spatialtrust.relations import canonical
 from spatialtrust.tables import Detections
 
 if TYPE_CHECKING:
@@ -37,21 +42,6 @@ if TYPE_CHECKING:
 
     from spatialtrust.fusion.model import TrustModel
     from spatialtrust.tables import Verdicts
-
-
-class Edge(NamedTuple):
-    """One edge as a query returns it, in the direction that was asked for."""
-
-    subject_id: str
-    subject: str
-    relation: str
-    object_id: str
-    object: str
-    confidence: float
-    decision: str
-    said_by: str
-    reasons: tuple[str, ...]
-    claim_id: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +56,7 @@ class SceneGraph:
     candidates: rows of ``CANDIDATES``, sorted by ``claim_id``.
     rule: what decided which candidates are edges.
     repaired: whether contradicting edges were dropped.
+    reduced: whether edges that need not be shown were left out.
     """
 
     image_id: str
@@ -75,6 +66,7 @@ class SceneGraph:
     candidates: pa.Table
     rule: DecisionRule
     repaired: bool = False
+    reduced: bool = False
 
     @classmethod
     def build(
@@ -103,13 +95,18 @@ class SceneGraph:
 
     @property
     def edges(self) -> pa.Table:
-        """The candidates that are kept."""
+        """The candidates that are kept: believed, and not left out."""
         return self.candidates.filter(pa.array(self.kept))
 
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which candidates are edges, a mask."""
         return kept(self.candidates)
+
+    @property
+    def believed(self) -> NDArray[np.bool_]:
+        """Which candidates are emitted yes, left out of a reduced graph or not; a mask."""
+        return believed(self.candidates)
 
     def prune(
         self,
@@ -150,7 +147,7 @@ class SceneGraph:
         abstained = (found.decision == 0) & usable
         masks = (masks & ~low) | np.where(abstained, np.uint32(bit(why)), np.uint32(0))
         confidence = np.where(usable, found.confidence, numbers(rows, "confidence"))
-        return replace(
+        pruned = replace(
             self,
             rule=rule,
             candidates=with_columns(
@@ -161,14 +158,15 @@ class SceneGraph:
                 reasons=codes(decode(masks.astype(np.uint32))),
             ),
         )
+        return pruned.reduce() if self.reduced else pruned
 
     def repair(self) -> Self:
         """The graph without contradictions: what is dropped abstains, with reason ``contradicts``.
 
-        Per axis the set of least log-odds is dropped that leaves no cycle, see
-        :mod:`spatialtrust.graph.repair`.
+        Of edges that exclude each other the surest stays; then per order the set of least log-odds
+        is dropped that leaves no cycle, see :mod:`spatialtrust.graph.repair`.
         """
-        kept = np.flatnonzero(self.kept)
+        kept = np.flatnonzero(self.believed)
         edges = self.candidates.take(pa.array(kept))
         drop = contradicting(
             edges["subject_id"].to_pylist(),
@@ -184,7 +182,7 @@ class SceneGraph:
         confidence = numbers(self.candidates, "confidence")
         flip = dropped & asserted_no
         gone = pa.array(dropped)
-        return replace(
+        repaired = replace(
             self,
             repaired=True,
             candidates=with_columns(
@@ -195,6 +193,34 @@ class SceneGraph:
                 reasons=codes(decode(masks.astype(np.uint32))),
             ),
         )
+        return repaired.reduce() if self.reduced else repaired
+
+    def reduce(self) -> Self:
+        """The graph with fewer edges that say the same; what is left out stays believed.
+
+        Candidates say why they are left out: ``implied``, or ``far``, see
+        :mod:`spatialtrust.graph.reduction`. :meth:`query` and :meth:`path` answer as before.
+        """
+        rows = np.flatnonzero(self.believed)
+        edges = self.candidates.take(pa.array(rows))
+        ids = [str(name) for name in self.objects.strings("object_id")]
+        why = np.full(self.candidates.num_rows, None, dtype=object)
+        why[rows] = left_out(
+            edges["subject_id"].to_pylist(),
+            edges["relation"].to_pylist(),
+            edges["object_id"].to_pylist(),
+            numbers(edges, "p_true"),
+            dict(zip(ids, self.objects.boxes().astype(np.float64), strict=True)),
+        )
+        reasons = pa.array(why.tolist(), pa.string())
+        return replace(
+            self, reduced=True, candidates=with_columns(self.candidates, left_out=reasons)
+        )
+
+    def all_edges(self) -> Self:
+        """The graph with every edge that is believed: :meth:`reduce` undone."""
+        none = pa.nulls(self.candidates.num_rows, pa.string())
+        return replace(self, reduced=False, candidates=with_columns(self.candidates, left_out=none))
 
     def query(
         self,
@@ -202,7 +228,9 @@ class SceneGraph:
         relation: str | None = None,
         object: str | None = None,
     ) -> list[Edge]:
-        """Edges that match, the surest first; a converse counts and is turned round.
+        """What is believed and matches, the surest first; a converse counts and is turned round.
+
+        Edges that a reduced graph leaves out are found as well.
 
         Parameters
         ----------
@@ -214,23 +242,41 @@ class SceneGraph:
         UnknownRelationError: the relation is not in the vocabulary.
         """
         wanted = None if relation is None else canonical(relation)
-        found = []
-        for edge in self._edges():
-            for turned in _turns(edge, wanted):
-                if (
-                    (wanted is None or turned.relation == wanted)
-                    and (subject is None or subject in (turned.subject_id, turned.subject))
-                    and (object is None or object in (turned.object_id, turned.object))
-                ):
-                    found.append(turned)
-                    break
-        return sorted(found, key=lambda edge: (-edge.confidence, edge.claim_id))
+        return matching(self._edges(), subject, wanted, object)
+
+    def path(self, subject: str, relation: str, object: str) -> list[Edge]:
+        """The shortest chain of edges by which a relation holds; empty where none does.
+
+        "Left of", "above" or "in" hold along a chain; of things on things, "on" says what a thing
+        stands on in the end. Edges of a chain are as they are stored: some may be seen from the
+        other end. Needs only the edges of a reduced graph, and those that it leaves out as far.
+
+        Parameters
+        ----------
+        subject, object: phrase or ``object_id``.
+        relation: name or wording.
+
+        Raises
+        ------
+        UnknownRelationError: the relation is not in the vocabulary.
+        """
+        ids, phrases = self.objects.strings("object_id"), self.objects.strings("phrase")
+        named = [
+            {str(i) for i, phrase in zip(ids, phrases, strict=True) if wanted in (i, phrase)}
+            for wanted in (subject, object)
+        ]
+        usable = (
+            self.believed
+            & ~pc.equal(self.candidates["left_out"], "implied").fill_null(False).to_numpy()
+        )
+        return chain(self._edges(usable), named[0], canonical(relation), named[1])
 
     def summary(self) -> dict[str, Any]:
         """Counts, share of candidates kept and, where labels exist, precision and recall.
 
-        ``precision``: share of labelled edges that are true. ``recall``: share of the true
-        candidates that are edges. None where undefined.
+        ``implied``, ``far``: what a reduced graph believes and leaves out; the three shares count
+        it in. ``precision``: share of labelled ones believed that are true. ``recall``: share of
+        the true candidates that are believed. None where undefined.
         """
         return {
             "image_id": self.image_id,
@@ -246,6 +292,7 @@ class SceneGraph:
             "height": self.height,
             "rule": self.rule.to_dict(),
             "repaired": self.repaired,
+            "reduced": self.reduced,
         }
         return node_link(facts, self.objects.data, self.candidates)
 
@@ -285,7 +332,9 @@ class SceneGraph:
             return model.pair_rule(accuracy=accuracy, delta=delta)
         return model.rule(accuracy=accuracy, delta=delta)
 
-    def _edges(self) -> list[Edge]:
+    def _edges(self, among: NDArray[np.bool_] | None = None) -> list[Edge]:
+        """Some of the candidates as edges; None: all that is believed."""
+        rows = self.candidates.filter(pa.array(self.believed if among is None else among))
         phrase = dict(
             zip(self.objects.strings("object_id"), self.objects.strings("phrase"), strict=True)
         )
@@ -302,7 +351,7 @@ class SceneGraph:
                 tuple(row["reasons"]),
                 row["claim_id"],
             )
-            for row in self.edges.to_pylist()
+            for row in rows.to_pylist()
         ]
 
 
@@ -314,24 +363,3 @@ def _nodes(objects: Detections, verdicts: pa.Table) -> Detections:
         claimed |= pc.is_in(ids, value_set=pc.unique(column(verdicts, side))).to_numpy()
     boxed = np.isfinite(objects.boxes()).all(axis=1)
     return objects.select(np.asarray(boxed & (claimed | ~contested(objects)))).sorted()
-
-
-def _turns(edge: Edge, wanted: str | None) -> list[Edge]:
-    """An edge as stored and, where the language has a word for it, from the other end."""
-    converse = RELATIONS[edge.relation].converse
-    symmetric = RELATIONS[edge.relation].symmetric
-    if converse is None or (wanted is None and not symmetric):
-        return [edge]
-    turned = edge._replace(
-        subject_id=edge.object_id,
-        subject=edge.object,
-        relation=converse if wanted is None or not _stands_for(edge.relation, wanted) else wanted,
-        object_id=edge.subject_id,
-        object=edge.subject,
-    )
-    return [edge, turned]
-
-
-def _stands_for(stored: str, wanted: str) -> bool:
-    """Whether the wanted relation's converse is the stored one (contains asks for inside)."""
-    return RELATIONS[wanted].converse == stored

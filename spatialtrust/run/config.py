@@ -16,7 +16,7 @@ from spatialtrust.claims.phrases import split_phrases
 from spatialtrust.decision.rule import one_threshold
 from spatialtrust.defaults import DELTA, MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.errors import FileError, InputError, suggest
-from spatialtrust.graph.formats import KINDS
+from spatialtrust.graph.formats import WRITTEN
 from spatialtrust.questions.signals import ANSWER, ASKED
 from spatialtrust.relations import canonical
 from spatialtrust.run.engine import ENGINES
@@ -99,7 +99,12 @@ class RunConfig:
     )
     delta: float = _option(DELTA, "... but for this probability.")
     repair: bool = _option(True, "Drop the least supported of edges that contradict each other.")
-    formats: tuple[str, ...] = _option(("json", "graphml"), "Graph files: json, graphml, dot.")
+    all_edges: bool = _option(
+        False, "Keep edges that others imply, and those of things far apart, too."
+    )
+    formats: tuple[str, ...] = _option(
+        ("json", "graphml"), "Graph files: json, graphml, dot; txt for a planner's prompt."
+    )
     overlays: bool = _option(True, "Draw each graph onto its image.")
     engine: str = _option("local", "local, or ray for a cluster.")
     part_size: int = _option(IMAGES_PER_PART, "Images in a part: what is in memory at a time.")
@@ -129,7 +134,7 @@ class RunConfig:
         if self.min_confidence != MIN_CONFIDENCE:
             one_threshold(self.min_confidence, self.accuracy)
         self._check(self.engine in ENGINES, "engine", ", ".join(ENGINES))
-        self._check(set(self.formats) <= set(KINDS), "formats", ", ".join(KINDS))
+        self._check(set(self.formats) <= set(WRITTEN), "formats", ", ".join(WRITTEN))
         asked = ANSWER in self.signals and set(self.signals) <= set(ASKED)
         self._check(asked, "signals", f"{', '.join(ASKED)}; {ANSWER} is always one of them")
         self._check(all(pair.count(":") == 1 for pair in self.pairs), "pairs", '"subject:object"')

@@ -224,7 +224,8 @@ class _Steps:
                 "the threshold is certified for verdicts as they are, and repair would drop some "
                 "of them; give --no-repair"
             )
-        return [Link(self.rule, self.job.out, config.formats, config.overlays, config.repair)]
+        files = (self.job.out, config.formats, config.overlays)
+        return [Link(self.rule, *files, config.repair, config.all_edges)]
 
     @cached_property
     def rule(self) -> DecisionRule:

@@ -50,13 +50,16 @@ def summary(out: str | Path, lost: Sequence[Loss], not_used: Mapping[str, int]) 
         readable = [row for row in listed if row["candidates"] is not None]
         candidates = sum(row["candidates"] for row in readable)
         edges = sum(row["edges"] for row in readable)
+        # Tables of an earlier version have no such columns: nothing was left out.
+        left_out = {why: sum(row.get(why) or 0 for row in readable) for why in ("implied", "far")}
         found |= {
             "graphs": len(readable),
             "objects": sum(row["objects"] for row in readable),
             "objects_unpaired": sum(row["unpaired"] for row in readable if row["objects"] > 1),
             "candidates": candidates,
             "edges": edges,
-            "share_kept": edges / candidates if candidates else None,
+            "edges_left_out": left_out,
+            "share_kept": (edges + sum(left_out.values())) / candidates if candidates else None,
             "not_ok": {row["image_id"]: row["status"] for row in listed if row["status"] != "ok"},
         }
     return found

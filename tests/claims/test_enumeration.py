@@ -33,8 +33,23 @@ MUG, PAN = ("mug", 0, 10, 10, 20), ("pan", 50, 0, 90, 12)
 
 def test_a_pair_is_claimed_once_per_axis_in_the_direction_of_its_centres() -> None:
     expected = [("mug#0", "left of", "pan#0"), ("pan#0", "above", "mug#0")]
-    assert said(objects(MUG, PAN)) == expected
-    assert said(objects(PAN, MUG)) == expected
+    directions = ["left of", "above"]
+    assert said(objects(MUG, PAN), relations=directions) == expected
+    assert said(objects(PAN, MUG), relations=directions) == expected
+
+
+def test_by_default_support_and_containment_are_asked_of_what_comes_near() -> None:
+    apart = said(objects(MUG, PAN))
+    assert [relation for _, relation, _ in apart] == ["above", "left of", "next to"]
+    close = said(objects(("bowl", 0, 0, 40, 40), ("apple", 10, 10, 20, 20)))
+    assert close == [
+        ("bowl#0", "on", "apple#0"),
+        ("apple#0", "on", "bowl#0"),
+        ("apple#0", "in", "bowl#0"),
+        ("apple#0", "above", "bowl#0"),
+        ("apple#0", "left of", "bowl#0"),
+        ("bowl#0", "next to", "apple#0"),
+    ]
 
 
 def test_two_mugs_are_two_objects() -> None:

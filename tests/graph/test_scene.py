@@ -74,6 +74,7 @@ def test_of_claims_that_say_the_same_the_best_supported_counts() -> None:
         (("kettle", "right of", "mug"), ("o0", "left of", "o1", 0.9)),
         (("kettle", "to the right of", "o0"), ("o0", "left of", "o1", 0.9)),
         (("kettle", "contains", "mug"), ("o0", "in", "o1", 0.9)),
+        (("kettle", "contains", "mug"), ("o0", "inside", "o1", 0.9)),
         (("kettle", "beneath", "mug"), ("o0", "above", "o1", 0.9)),
         (("kettle", "touching", "mug"), ("o0", "touching", "o1", 0.9)),
     ],
@@ -102,6 +103,8 @@ def test_summary_counts_against_all_candidates() -> None:
         "objects": 3,
         "candidates": 4,
         "edges": 2,
+        "implied": 0,
+        "far": 0,
         "share_kept": 0.5,
         "labelled": 3,
         "precision": 0.5,
@@ -122,6 +125,40 @@ def test_repair_drops_the_least_supported_and_says_why() -> None:
     assert (dropped["decision"], dropped["emitted"]) == ("abstain", None)
     assert "contradicts" in dropped["reasons"]
     assert len(found.prune(0.5).edges) == 2, "pruning must not bring it back"
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong"),
+    [
+        (("o1", "on", "o0", 0.85), ("o0", "on", "o1", 0.9)),
+        (("o0", "far from", "o1", 0.85), ("o1", "near", "o0", 0.9)),
+        (("o0", "above", "o1", 0.85), ("o0", "in", "o1", 0.9)),
+        (("o1", "above", "o0", 0.85), ("o1", "contains", "o0", 0.9)),
+        (("o0", "under", "o1", 0.85), ("o0", "on", "o1", 0.9)),
+        (("o1", "above", "o0", 0.85), ("o0", "on", "o1", 0.9)),
+        (("o0", "right of", "o1", 0.85), ("o0", "left of", "o1", 0.9)),
+        (("o0", "next to", "o1", 0.85), ("o0", "on", "o1", 0.9)),
+        (("o0", "far from", "o1", 0.85), ("o0", "touching", "o1", 0.9)),
+        (("o0", "off", "o1", 0.85), ("o0", "on", "o1", 0.9)),
+        (("o0", "facing away from", "o1", 0.85), ("o0", "facing", "o1", 0.9)),
+    ],
+)
+def test_of_two_edges_that_exclude_each_other_the_surer_stays(
+    weak: tuple[str, str, str, float], strong: tuple[str, str, str, float]
+) -> None:
+    assert graph([weak, strong]).repair().kept.tolist() == [False, True]
+    assert graph([strong, weak]).repair().kept.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "last", [("o2", "above", "o0", 0.85), ("o2", "on", "o0", 0.85), ("o2", "in", "o0", 0.85)]
+)
+def test_chains_of_support_and_containment_agree(last: tuple[str, str, str, float]) -> None:
+    chain = [("o0", "on", "o1", 0.9), ("o1", "on", "o2", 0.9)]
+    phrases = ("cup", "book", "table")
+    assert graph([*chain, last], phrases).repair().kept.tolist() == [True, True, False]
+    agreeing = ("o0", "above", "o2", 0.85)
+    assert graph([*chain, agreeing], phrases).repair().kept.all()
 
 
 def test_a_guarantee_is_refused_where_it_would_not_hold() -> None:

@@ -30,6 +30,8 @@ SCENES: Final = pa.schema(
         pa.field("unpaired", pa.int32()),
         pa.field("candidates", pa.int32()),
         pa.field("edges", pa.int32()),
+        pa.field("implied", pa.int32()),
+        pa.field("far", pa.int32()),
         pa.field("share_kept", pa.float64()),
         pa.field("labelled", pa.int32()),
         pa.field("precision", pa.float64()),
@@ -37,7 +39,8 @@ SCENES: Final = pa.schema(
         pa.field("graph", pa.string()),
     ]
 )
-"""One row per image; ``unpaired``: objects no claim is about; ``graph``: node-link JSON."""
+"""One row per image; ``unpaired``: objects no claim is about; ``implied``, ``far``: edges that are
+believed and left out; ``graph``: node-link JSON, in which they are."""
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Link:
     formats: of the graph files.
     overlays: whether to draw.
     repair: whether to drop contradicting edges.
+    all_edges: whether to keep edges that others imply, and those of things far apart.
     """
 
     rule: DecisionRule
@@ -58,6 +62,7 @@ class Link:
     formats: tuple[str, ...] = ("json", "graphml")
     overlays: bool = True
     repair: bool = True
+    all_edges: bool = False
 
     writes: ClassVar[str] = "scenes"
     reads: ClassVar[tuple[str, ...]] = ("images", "detections", "claims", "verdicts")
@@ -73,6 +78,7 @@ class Link:
             "formats": list(self.formats),
             "overlays": self.overlays,
             "repair": self.repair,
+            "all_edges": self.all_edges,
         }
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -99,6 +105,7 @@ class Link:
             answered=answered,
         )
         graph = graph.repair() if self.repair else graph
+        graph = graph if self.all_edges else graph.reduce()
         if self.out is not None:
             for kind in self.formats:
                 save_graph(graph, self.out / "graphs" / f"{graph.image_id}.{kind}")
