@@ -64,6 +64,9 @@ MinConfidence = Annotated[
     typer.Option(help=f"Plain threshold, 0.5 to 1; promises nothing. Default {MIN_CONFIDENCE}."),
 ]
 Accuracy = Annotated[float | None, typer.Option(help="Certified threshold instead; see fit.")]
+Precision = Annotated[
+    float | None, typer.Option(help="Certified threshold per relation instead; see fit.")
+]
 Delta = Annotated[float | None, typer.Option(help="... but for this probability.")]
 Formats = Annotated[str | None, typer.Option(help="Graph files: json, graphml, dot.")]
 Overlays = Annotated[
@@ -100,6 +103,7 @@ def graph(
     model: Model = None,
     min_confidence: MinConfidence = None,
     accuracy: Accuracy = None,
+    precision: Precision = None,
     delta: Delta = None,
     formats: Formats = None,
     overlays: Overlays = None,
@@ -134,6 +138,7 @@ def graph(
         model=model,
         min_confidence=min_confidence,
         accuracy=accuracy,
+        precision=precision,
         delta=delta,
         formats=_listed(formats),
         overlays=overlays,
@@ -242,6 +247,7 @@ def decide(
     model: Model = None,
     min_confidence: MinConfidence = None,
     accuracy: Accuracy = None,
+    precision: Precision = None,
     delta: Delta = None,
     engine: Engine = None,
 ) -> None:
@@ -255,6 +261,7 @@ def decide(
         model=model,
         min_confidence=min_confidence,
         accuracy=accuracy,
+        precision=precision,
         delta=delta,
         engine=engine,
     )
@@ -398,9 +405,10 @@ def _settings(config: Path | None, run: Path | None = None, **options: Any) -> R
         settings = RunConfig.load(config, earlier, **given)
     else:
         settings = RunConfig.from_dict(over(earlier, given), "options")
-    if "delta" in given and not settings.accuracy:
+    if "delta" in given and not settings.certified:
         raise InputError(
-            "--delta is of a certified threshold and means nothing alone; give --accuracy too"
+            "--delta is of a certified threshold and means nothing alone; give --accuracy too, or "
+            "--precision"
         )
     return settings
 

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from spatialtrust.decision.certification import Grid, certify_verdicts, rule_confidence
+from spatialtrust.decision.commit_gate import certify_gate
+from spatialtrust.errors import GuaranteeError
+from spatialtrust.relations import NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from spatialtrust.decision.commit_gate import Gate
     from spatialtrust.decision.rule import DecisionRule, Kind, Unit
 
 _HASH_LENGTH: Final = 10
@@ -45,6 +49,8 @@ class CertifyingRows:
         none of these images, and a certificate is exact. Above: each row was scored by models that
         were fitted without its image (out of fold), the one that is used has seen them all, and a
         certificate is approximate.
+    relation: int16 (N,), place in ``relations.NAMES``, -1: not known today. None: the rows do not
+        say, and promise nothing of single relations.
     """
 
     image: NDArray[np.int32]
@@ -52,6 +58,7 @@ class CertifyingRows:
     p_true: NDArray[np.float32]
     label: NDArray[np.int8]
     reserve: float = 0.0
+    relation: NDArray[np.int16] | None = None
 
     @classmethod
     def of(
@@ -61,10 +68,11 @@ class CertifyingRows:
         p_true: NDArray[np.float32],
         label: NDArray[Any],
         reserve: float = 0.0,
+        relation: NDArray[np.int16] | None = None,
     ) -> Self:
         """From the columns of these rows."""
         image = np.unique(groups, return_inverse=True)[1].astype(np.int32)
-        return cls(image, asserted, p_true, label.astype(np.int8), reserve)
+        return cls(image, asserted, p_true, label.astype(np.int8), reserve, relation)
 
     def rule(
         self, accuracy: float, delta: float, unit: Unit, kind: Kind, calibrated_on: str
@@ -84,6 +92,40 @@ class CertifyingRows:
             reserve=self.reserve,
         )
 
+    def gate(
+        self,
+        precision: float,
+        delta: float,
+        unit: Unit,
+        calibrated_on: str,
+        relations: Sequence[str] | None = None,
+    ) -> Gate:
+        """A threshold per relation, see :mod:`spatialtrust.decision.commit_gate`.
+
+        Raises
+        ------
+        GuaranteeError: the rows do not say of which relation they are.
+        """
+        if self.relation is None:
+            raise GuaranteeError(
+                f"the rows that certify on {calibrated_on} do not say of which relation they are "
+                "(they were stored before that was kept), so nothing can be promised per relation; "
+                "fit the model again (spatialtrust fit), or give accuracy, which promises for all "
+                "relations together"
+            )
+        return certify_gate(
+            np.where(self.asserted >= 0, self.p_true, np.nan),
+            self.label,
+            self.relation,
+            self.image,
+            precision=precision,
+            delta=delta,
+            calibrated_on=calibrated_on,
+            relations=relations,
+            unit=unit,
+            reserve=self.reserve,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return {
@@ -92,6 +134,7 @@ class CertifyingRows:
             "p_true": [float(f"{p:.9g}") for p in self.p_true],
             "label": self.label.tolist(),
             "reserve": self.reserve,
+            "relation": None if self.relation is None else _by_name(self.relation),
         }
 
     @classmethod
@@ -103,4 +146,20 @@ class CertifyingRows:
             np.array(values["p_true"], np.float32),
             np.array(values["label"], np.int8),
             float(values["reserve"]),
+            None if values.get("relation") is None else _places(values["relation"]),
         )
+
+
+def _by_name(relation: NDArray[np.int16]) -> dict[str, Any]:
+    """Relations as names and each row's place among them: the vocabulary may grow or be reordered.
+
+    >>> _by_name(np.array([2, -1], dtype=np.int16))["of"]
+    [1, 0]
+    """
+    held, of = np.unique(relation, return_inverse=True)
+    return {"names": [NAMES[place] if place >= 0 else "" for place in held], "of": of.tolist()}
+
+
+def _places(stored: Mapping[str, Any]) -> NDArray[np.int16]:
+    known = [NAMES.index(name) if name in NAMES else -1 for name in stored["names"]]
+    return np.array(known, np.int16)[np.array(stored["of"], np.int64)]

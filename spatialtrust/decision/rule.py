@@ -152,22 +152,31 @@ class DecisionRule:
             raise InputError(f"not a decision rule: {wrong}") from wrong
 
 
-def one_threshold(min_confidence: object, accuracy: object, source: str = "") -> None:
-    """Refuse a plain and a certified threshold at once: only one can decide.
+def one_threshold(
+    min_confidence: object, accuracy: object, precision: object = None, source: str = ""
+) -> None:
+    """Refuse two kinds of threshold at once: only one can decide.
 
     Parameters
     ----------
-    min_confidence, accuracy: as they were given; None: not given. An accuracy of 0: none.
+    min_confidence, accuracy, precision: as they were given; None: not given. An accuracy or
+        precision of 0: none.
     source: who gave them, for the message.
 
     Raises
     ------
-    InputError: both are given.
+    InputError: two are given.
     """
-    if min_confidence is not None and accuracy:
+    given = []
+    if min_confidence is not None:
+        given.append("min_confidence (a plain threshold)")
+    if accuracy:
+        given.append("accuracy (a certified one)")
+    if precision:
+        given.append("precision (a certified one per relation)")
+    if len(given) > 1:
         raise InputError(
-            f"{source}min_confidence (a plain threshold) and accuracy (a certified one) are both "
-            "given; only one threshold can decide: leave one out"
+            f"{source}{given[0]} and {given[1]} are both given, not both can decide: leave one out"
         )
 
 

@@ -20,7 +20,7 @@ from spatialtrust.run.batches import attach, detach, nest, unnest
 from spatialtrust.tables import Claims, Detections, Images, Verdicts
 
 if TYPE_CHECKING:
-    from spatialtrust.decision.rule import DecisionRule
+    from spatialtrust.decision.commit_gate import Rule
 
 SCENES: Final = pa.schema(
     [
@@ -53,7 +53,7 @@ class Link:
     repair: whether to drop contradicting edges.
     """
 
-    rule: DecisionRule
+    rule: Rule
     out: Path | None = None
     formats: tuple[str, ...] = ("json", "graphml")
     overlays: bool = True
