@@ -296,6 +296,10 @@ def label(
         bool,
         typer.Option("--certify-only", help="All at random, for `fit --certify-only`."),
     ] = False,
+    whole_images: Annotated[
+        int | None,
+        typer.Option("--images", min=2, help="Instead: all edges of so many whole images."),
+    ] = None,
     seed: int = 0,
 ) -> None:
     """Write claims to judge: half at random to certify thresholds, half to fit the model.
@@ -306,13 +310,16 @@ def label(
 
     If a threshold with a guarantee is all you need, `--certify-only` here and there gets the most
     out of few labels: every label certifies, and the model stays as it is.
+
+    With `--images 30` the edges of so many whole graphs are judged; `fit` then certifies
+    `--accuracy` and `--precision` for repaired graphs.
     """
     from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.labelling import write_labels
 
     if out is not None:
         expect_ending(out, (".csv",))
-    emit(write_labels(run, out, rows, seed, certify_only=certify_only))
+    emit(write_labels(run, out, rows, seed, certify_only=certify_only, images=whole_images))
 
 
 def mount(app: typer.Typer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -51,6 +51,8 @@ class CertifyingRows:
         certificate is approximate.
     relation: int16 (N,), place in ``relations.NAMES``, -1: not known today. None: the rows do not
         say, and promise nothing of single relations.
+    repaired_at: the rows are candidates of whole images, ``p_true`` NaN of all that no graph has
+        which was decided at this plain threshold and then repaired. None: claims drawn at random.
     """
 
     image: NDArray[np.int32]
@@ -59,6 +61,7 @@ class CertifyingRows:
     label: NDArray[np.int8]
     reserve: float = 0.0
     relation: NDArray[np.int16] | None = None
+    repaired_at: float | None = None
 
     @classmethod
     def of(
@@ -78,8 +81,9 @@ class CertifyingRows:
         self, accuracy: float, delta: float, unit: Unit, kind: Kind, calibrated_on: str
     ) -> DecisionRule:
         """The certified rule, see ``certification.certify_verdicts``."""
+        kind = kind if self.repaired_at is None else "accept"
         confidence = rule_confidence(self.p_true, self.asserted, kind)
-        return certify_verdicts(
+        found = certify_verdicts(
             self.p_true,
             self.asserted,
             self.label,
@@ -91,6 +95,7 @@ class CertifyingRows:
             groups=self.image,
             reserve=self.reserve,
         )
+        return replace(found, repaired_at=self.repaired_at)
 
     def gate(
         self,
@@ -124,6 +129,7 @@ class CertifyingRows:
             relations=relations,
             unit=unit,
             reserve=self.reserve,
+            repaired_at=self.repaired_at,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,6 +141,7 @@ class CertifyingRows:
             "label": self.label.tolist(),
             "reserve": self.reserve,
             "relation": None if self.relation is None else _by_name(self.relation),
+            "repaired_at": self.repaired_at,
         }
 
     @classmethod
@@ -147,6 +154,7 @@ class CertifyingRows:
             np.array(values["label"], np.int8),
             float(values["reserve"]),
             None if values.get("relation") is None else _places(values["relation"]),
+            values.get("repaired_at"),
         )
 
 

@@ -27,6 +27,7 @@ from spatialtrust.decision.rule import (
     asserted_right,
     confidences,
     decide,
+    of_graphs,
 )
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.evidence.columns import relation_places
@@ -145,12 +146,11 @@ class Gate:
 
     def __str__(self) -> str:
         close = "approximately, " if self.reserve else ""
-        graphs = "" if self.repaired_at is None else f" of graphs repaired at {self.repaired_at:g}"
         promised = [str(entry) for entry in self.relations if entry.threshold is not None]
         none = [str(entry) for entry in self.relations if entry.threshold is None]
         return (
-            f"{close}at least {self.precision:.1%} of each relation's edges{graphs} right per "
-            f"{self.unit} with probability {1 - self.delta:.0%} on data like "
+            f"{close}at least {self.precision:.1%} of each relation's edges right per {self.unit}"
+            f"{of_graphs(self.repaired_at)} with probability {1 - self.delta:.0%} on data like "
             f"{self.calibrated_on}: {'; '.join(promised) or 'of no relation'}"
             + (f". Nothing is promised and nothing kept of: {'; '.join(none)}" if none else "")
         )

@@ -68,6 +68,9 @@ class DecisionRule:
     reserve
         Share of alpha that was kept back, because the model that is used has seen the images of the
         certifying rows (they were scored out of fold): the certificate is approximate. 0: exact.
+    repaired_at
+        The certificate is of edges of graphs that are decided at this plain threshold (accepting
+        only), then repaired, and then thresholded. None: of claims, whatever graph they are in.
     """
 
     rule: Kind
@@ -85,6 +88,7 @@ class DecisionRule:
     grid: tuple[float, ...] = ()
     started_at: float | None = None
     reserve: float = 0.0
+    repaired_at: float | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in ("accept", "accept+correct"):
@@ -122,7 +126,7 @@ class DecisionRule:
             return f"plain confidence threshold {self.threshold:g} ({self.rule}): no guarantee"
         close = "approximately, " if self.reserve else ""
         promise = (
-            f"{close}at most {self.alpha:.1%} wrong per {self.unit} "
+            f"{close}at most {self.alpha:.1%} wrong per {self.unit}{of_graphs(self.repaired_at)} "
             f"with probability {1 - self.delta:.0%} on data like {self.calibrated_on} ({self.rule})"
         )
         seen = f"{self.errors} of {self.n} wrong, bound {self.bound:.3f}"
@@ -150,6 +154,15 @@ class DecisionRule:
             return cls(**{**values, "grid": tuple(values.get("grid", ()))})
         except TypeError as wrong:
             raise InputError(f"not a decision rule: {wrong}") from wrong
+
+
+def of_graphs(repaired_at: float | None) -> str:
+    """What a certificate is about, for sentences; empty for single claims.
+
+    >>> of_graphs(0.8)
+    ', of the edges of graphs repaired at 0.8,'
+    """
+    return "" if repaired_at is None else f", of the edges of graphs repaired at {repaired_at:g},"
 
 
 def one_threshold(

@@ -33,7 +33,7 @@ from spatialtrust.fusion.fitting import certify_only, fit
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -99,6 +99,11 @@ class TrustModel:
         FileError: the path cannot be written.
         """
         model_file.write({f.name: getattr(self, f.name) for f in fields(self)}, path)
+
+    @property
+    def repaired_at(self) -> float | None:
+        """Plain threshold of the repaired graphs it was certified on; None: on single claims."""
+        return None if self.certifying is None else self.certifying.repaired_at
 
     @property
     def uses_answers(self) -> bool:
@@ -348,12 +353,7 @@ class TrustModel:
         ------
         InputError: the model was fitted on images of these rows, or they are too few.
         """
-        known = self.images.intersection(image_hashes(np.unique(groups)))
-        if known:
-            raise InputError(
-                f'"{self.name}" was fitted on {len(known)} of these images; a certificate needs '
-                "images that it has not seen"
-            )
+        self._require_unseen(np.unique(groups))
         rows = certify_only(
             self.layers, _features(evidence), np.asarray(label), np.asarray(groups), seed
         )
@@ -366,6 +366,34 @@ class TrustModel:
             for_pairs=for_pairs,
             sha256="",
         )
+
+    def certified_by(
+        self, rows: CertifyingRows, *, calibrated_on: str, images: Iterable[str], asker: str | None
+    ) -> Self:
+        """The same layers with certifying rows that were made elsewhere, of pairs of a scene.
+
+        Raises
+        ------
+        InputError: the model was fitted on some of the images.
+        """
+        self._require_unseen(images)
+        return replace(
+            self,
+            name=calibrated_on,
+            calibrated_on=calibrated_on,
+            certifying=rows,
+            asker=asker,
+            for_pairs=True,
+            sha256="",
+        )
+
+    def _require_unseen(self, images: Iterable[str]) -> None:
+        known = self.images.intersection(image_hashes(images))
+        if known:
+            raise InputError(
+                f'"{self.name}" was fitted on {len(known)} of these images; a certificate needs '
+                "images that it has not seen"
+            )
 
 
 @cache

@@ -140,7 +140,10 @@ class SceneGraph:
         GuaranteeError: the model's rows are not like these candidates (repaired, or enumerated
             while the model only saw written statements).
         """
-        return self.by(self._rule(min_confidence, accuracy, precision, delta, model))
+        rule = self._rule(min_confidence, accuracy, precision, delta, model)
+        return (
+            self.by(rule) if rule.repaired_at is None else self.repair_at(rule.repaired_at).by(rule)
+        )
 
     def by(self, rule: Rule) -> Self:
         """The graph as a rule decides it; what was dropped as contradicting stays dropped."""
@@ -204,6 +207,19 @@ class SceneGraph:
                 reasons=codes(decode(masks.astype(np.uint32))),
             ),
         )
+
+    def repair_at(self, threshold: float) -> Self:
+        """The repaired graph of what is asserted yes and reaches a plain threshold.
+
+        What certificates of whole graphs are about: always the same edges, however the graph was
+        pruned or repaired before.
+        """
+        masks = encode(self.candidates["reasons"]) & ~np.uint32(bit("contradicts"))
+        reasons = codes(decode(masks.astype(np.uint32)))
+        afresh = replace(
+            self, repaired=False, candidates=with_columns(self.candidates, reasons=reasons)
+        )
+        return afresh.by(DecisionRule.plain(threshold, "accept")).repair()
 
     def query(
         self,
@@ -287,10 +303,11 @@ class SceneGraph:
             return DecisionRule.plain(min_confidence)
         if (accuracy is None and precision is None) or delta is None or model is None:
             raise InputError("give min_confidence, or accuracy (or precision), delta and the model")
-        if self.repaired:
+        if self.repaired and model.repaired_at is None:
             raise GuaranteeError(
                 "the graph was repaired and the model's certification rows were not; prune before "
-                "repair(), or fit the model on whole labelled images (spatialtrust fit RUN)"
+                "repair(), or certify on whole labelled images (spatialtrust label RUN "
+                "--images 30, spatialtrust fit RUN)"
             )
         pairs = bool(pc.any(self.candidates["enumerated"]).as_py())
         if accuracy is not None:

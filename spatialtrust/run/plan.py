@@ -222,10 +222,17 @@ class _Steps:
 
     def link(self) -> list[Stage]:
         config = self.config
-        if self.rule.certified and config.repair:
+        of_graphs = self.rule.repaired_at is not None
+        if of_graphs and not config.repair:
+            raise GuaranteeError(
+                "the threshold is certified for repaired graphs, and others hold edges that it "
+                "does not speak of; leave out --no-repair"
+            )
+        if self.rule.certified and config.repair and not of_graphs:
             raise GuaranteeError(
                 "the threshold is certified for verdicts as they are, and repair would drop some "
-                "of them; give --no-repair"
+                "of them; give --no-repair, or certify repaired graphs: spatialtrust label RUN "
+                "--images 30, spatialtrust fit RUN"
             )
         return [Link(self.rule, self.job.out, config.formats, config.overlays, config.repair)]
 
@@ -313,7 +320,7 @@ def execute(
 
 def _linked_again(job: Job, out: Path, names: Sequence[str]) -> list[str]:
     """The steps, and ``link`` behind ``decide`` where what people open was made before."""
-    refused = job.config.certified and job.config.repair
+    refused = job.config.certified and job.config.repair and job.models.trust.repaired_at is None
     if "decide" not in names or "link" in names or not opened(out) or refused:
         return list(names)
     return [*names, "link"]

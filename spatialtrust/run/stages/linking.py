@@ -98,7 +98,10 @@ class Link:
             self.rule,
             answered=answered,
         )
-        graph = graph.repair() if self.repair else graph
+        if self.rule.repaired_at is not None:
+            graph = graph.repair_at(self.rule.repaired_at).by(self.rule)
+        elif self.repair:
+            graph = graph.repair()
         if self.out is not None:
             for kind in self.formats:
                 save_graph(graph, self.out / "graphs" / f"{graph.image_id}.{kind}")
