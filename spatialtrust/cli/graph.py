@@ -64,6 +64,9 @@ MinConfidence = Annotated[
     typer.Option(help=f"Plain threshold, 0.5 to 1; promises nothing. Default {MIN_CONFIDENCE}."),
 ]
 Accuracy = Annotated[float | None, typer.Option(help="Certified threshold instead; see fit.")]
+Precision = Annotated[
+    float | None, typer.Option(help="Certified threshold per relation instead; see fit.")
+]
 Delta = Annotated[float | None, typer.Option(help="... but for this probability.")]
 Formats = Annotated[str | None, typer.Option(help="Graph files: json, graphml, dot, txt.")]
 Overlays = Annotated[
@@ -104,6 +107,7 @@ def graph(
     model: Model = None,
     min_confidence: MinConfidence = None,
     accuracy: Accuracy = None,
+    precision: Precision = None,
     delta: Delta = None,
     formats: Formats = None,
     overlays: Overlays = None,
@@ -139,6 +143,7 @@ def graph(
         model=model,
         min_confidence=min_confidence,
         accuracy=accuracy,
+        precision=precision,
         delta=delta,
         formats=_listed(formats),
         overlays=overlays,
@@ -248,6 +253,7 @@ def decide(
     model: Model = None,
     min_confidence: MinConfidence = None,
     accuracy: Accuracy = None,
+    precision: Precision = None,
     delta: Delta = None,
     engine: Engine = None,
 ) -> None:
@@ -261,6 +267,7 @@ def decide(
         model=model,
         min_confidence=min_confidence,
         accuracy=accuracy,
+        precision=precision,
         delta=delta,
         engine=engine,
     )
@@ -297,6 +304,10 @@ def label(
         bool,
         typer.Option("--certify-only", help="All at random, for `fit --certify-only`."),
     ] = False,
+    whole_images: Annotated[
+        int | None,
+        typer.Option("--images", min=2, help="Instead: all edges of so many whole images."),
+    ] = None,
     seed: int = 0,
 ) -> None:
     """Write claims to judge: half at random to certify thresholds, half to fit the model.
@@ -307,13 +318,16 @@ def label(
 
     If a threshold with a guarantee is all you need, `--certify-only` here and there gets the most
     out of few labels: every label certifies, and the model stays as it is.
+
+    With `--images 30` the edges of so many whole graphs are judged; `fit` then certifies
+    `--accuracy` and `--precision` for repaired graphs.
     """
     from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.labelling import write_labels
 
     if out is not None:
         expect_ending(out, (".csv",))
-    emit(write_labels(run, out, rows, seed, certify_only=certify_only))
+    emit(write_labels(run, out, rows, seed, certify_only=certify_only, images=whole_images))
 
 
 def mount(app: typer.Typer) -> None:
@@ -406,9 +420,10 @@ def _settings(config: Path | None, run: Path | None = None, **options: Any) -> R
         settings = RunConfig.load(config, earlier, **given)
     else:
         settings = RunConfig.from_dict(over(earlier, given), "options")
-    if "delta" in given and not settings.accuracy:
+    if "delta" in given and not settings.certified:
         raise InputError(
-            "--delta is of a certified threshold and means nothing alone; give --accuracy too"
+            "--delta is of a certified threshold and means nothing alone; give --accuracy too, or "
+            "--precision"
         )
     return settings
 

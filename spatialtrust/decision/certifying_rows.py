@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from spatialtrust.decision.certification import Grid, certify_verdicts, rule_confidence
+from spatialtrust.decision.commit_gate import certify_gate
+from spatialtrust.errors import GuaranteeError
+from spatialtrust.relations import NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from spatialtrust.decision.commit_gate import Gate
     from spatialtrust.decision.rule import DecisionRule, Kind, Unit
 
 _HASH_LENGTH: Final = 10
@@ -45,6 +49,10 @@ class CertifyingRows:
         none of these images, and a certificate is exact. Above: each row was scored by models that
         were fitted without its image (out of fold), the one that is used has seen them all, and a
         certificate is approximate.
+    relation: int16 (N,), place in ``relations.NAMES``, -1: not known today. None: the rows do not
+        say, and promise nothing of single relations.
+    repaired_at: the rows are candidates of whole images, ``p_true`` NaN of all that no graph has
+        which was decided at this plain threshold and then repaired. None: claims drawn at random.
     """
 
     image: NDArray[np.int32]
@@ -52,6 +60,8 @@ class CertifyingRows:
     p_true: NDArray[np.float32]
     label: NDArray[np.int8]
     reserve: float = 0.0
+    relation: NDArray[np.int16] | None = None
+    repaired_at: float | None = None
 
     @classmethod
     def of(
@@ -61,17 +71,19 @@ class CertifyingRows:
         p_true: NDArray[np.float32],
         label: NDArray[Any],
         reserve: float = 0.0,
+        relation: NDArray[np.int16] | None = None,
     ) -> Self:
         """From the columns of these rows."""
         image = np.unique(groups, return_inverse=True)[1].astype(np.int32)
-        return cls(image, asserted, p_true, label.astype(np.int8), reserve)
+        return cls(image, asserted, p_true, label.astype(np.int8), reserve, relation)
 
     def rule(
         self, accuracy: float, delta: float, unit: Unit, kind: Kind, calibrated_on: str
     ) -> DecisionRule:
         """The certified rule, see ``certification.certify_verdicts``."""
+        kind = kind if self.repaired_at is None else "accept"
         confidence = rule_confidence(self.p_true, self.asserted, kind)
-        return certify_verdicts(
+        found = certify_verdicts(
             self.p_true,
             self.asserted,
             self.label,
@@ -83,6 +95,42 @@ class CertifyingRows:
             groups=self.image,
             reserve=self.reserve,
         )
+        return replace(found, repaired_at=self.repaired_at)
+
+    def gate(
+        self,
+        precision: float,
+        delta: float,
+        unit: Unit,
+        calibrated_on: str,
+        relations: Sequence[str] | None = None,
+    ) -> Gate:
+        """A threshold per relation, see :mod:`spatialtrust.decision.commit_gate`.
+
+        Raises
+        ------
+        GuaranteeError: the rows do not say of which relation they are.
+        """
+        if self.relation is None:
+            raise GuaranteeError(
+                f"the rows that certify on {calibrated_on} do not say of which relation they are "
+                "(they were stored before that was kept), so nothing can be promised per relation; "
+                "fit the model again (spatialtrust fit), or give accuracy, which promises for all "
+                "relations together"
+            )
+        return certify_gate(
+            np.where(self.asserted >= 0, self.p_true, np.nan),
+            self.label,
+            self.relation,
+            self.image,
+            precision=precision,
+            delta=delta,
+            calibrated_on=calibrated_on,
+            relations=relations,
+            unit=unit,
+            reserve=self.reserve,
+            repaired_at=self.repaired_at,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -92,6 +140,8 @@ class CertifyingRows:
             "p_true": [float(f"{p:.9g}") for p in self.p_true],
             "label": self.label.tolist(),
             "reserve": self.reserve,
+            "relation": None if self.relation is None else _by_name(self.relation),
+            "repaired_at": self.repaired_at,
         }
 
     @classmethod
@@ -103,4 +153,21 @@ class CertifyingRows:
             np.array(values["p_true"], np.float32),
             np.array(values["label"], np.int8),
             float(values["reserve"]),
+            None if values.get("relation") is None else _places(values["relation"]),
+            values.get("repaired_at"),
         )
+
+
+def _by_name(relation: NDArray[np.int16]) -> dict[str, Any]:
+    """Relations as names and each row's place among them: the vocabulary may grow or be reordered.
+
+    >>> _by_name(np.array([2, -1], dtype=np.int16))["of"]
+    [1, 0]
+    """
+    held, of = np.unique(relation, return_inverse=True)
+    return {"names": [NAMES[place] if place >= 0 else "" for place in held], "of": of.tolist()}
+
+
+def _places(stored: Mapping[str, Any]) -> NDArray[np.int16]:
+    known = [NAMES.index(name) if name in NAMES else -1 for name in stored["names"]]
+    return np.array(known, np.int16)[np.array(stored["of"], np.int64)]

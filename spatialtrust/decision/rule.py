@@ -68,6 +68,9 @@ class DecisionRule:
     reserve
         Share of alpha that was kept back, because the model that is used has seen the images of the
         certifying rows (they were scored out of fold): the certificate is approximate. 0: exact.
+    repaired_at
+        The certificate is of edges of graphs that are decided at this plain threshold (accepting
+        only), then repaired, and then thresholded. None: of claims, whatever graph they are in.
     """
 
     rule: Kind
@@ -85,6 +88,7 @@ class DecisionRule:
     grid: tuple[float, ...] = ()
     started_at: float | None = None
     reserve: float = 0.0
+    repaired_at: float | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in ("accept", "accept+correct"):
@@ -122,7 +126,7 @@ class DecisionRule:
             return f"plain confidence threshold {self.threshold:g} ({self.rule}): no guarantee"
         close = "approximately, " if self.reserve else ""
         promise = (
-            f"{close}at most {self.alpha:.1%} wrong per {self.unit} "
+            f"{close}at most {self.alpha:.1%} wrong per {self.unit}{of_graphs(self.repaired_at)} "
             f"with probability {1 - self.delta:.0%} on data like {self.calibrated_on} ({self.rule})"
         )
         seen = f"{self.errors} of {self.n} wrong, bound {self.bound:.3f}"
@@ -152,22 +156,40 @@ class DecisionRule:
             raise InputError(f"not a decision rule: {wrong}") from wrong
 
 
-def one_threshold(min_confidence: object, accuracy: object, source: str = "") -> None:
-    """Refuse a plain and a certified threshold at once: only one can decide.
+def of_graphs(repaired_at: float | None) -> str:
+    """What a certificate is about, for sentences; empty for single claims.
+
+    >>> of_graphs(0.8)
+    ', of the edges of graphs repaired at 0.8,'
+    """
+    return "" if repaired_at is None else f", of the edges of graphs repaired at {repaired_at:g},"
+
+
+def one_threshold(
+    min_confidence: object, accuracy: object, precision: object = None, source: str = ""
+) -> None:
+    """Refuse two kinds of threshold at once: only one can decide.
 
     Parameters
     ----------
-    min_confidence, accuracy: as they were given; None: not given. An accuracy of 0: none.
+    min_confidence, accuracy, precision: as they were given; None: not given. An accuracy or
+        precision of 0: none.
     source: who gave them, for the message.
 
     Raises
     ------
-    InputError: both are given.
+    InputError: two are given.
     """
-    if min_confidence is not None and accuracy:
+    given = []
+    if min_confidence is not None:
+        given.append("min_confidence (a plain threshold)")
+    if accuracy:
+        given.append("accuracy (a certified one)")
+    if precision:
+        given.append("precision (a certified one per relation)")
+    if len(given) > 1:
         raise InputError(
-            f"{source}min_confidence (a plain threshold) and accuracy (a certified one) are both "
-            "given; only one threshold can decide: leave one out"
+            f"{source}{given[0]} and {given[1]} are both given, not both can decide: leave one out"
         )
 
 

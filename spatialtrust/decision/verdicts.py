@@ -7,27 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from spatialtrust.decision.rule import ANSWERS, asserted_right, decide
-from spatialtrust.reasons import bit, decode
+from spatialtrust.decision.commit_gate import decide_by
+from spatialtrust.decision.rule import ANSWERS, asserted_right
+from spatialtrust.reasons import decode
 from spatialtrust.tables import Verdicts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from spatialtrust.decision.rule import DecisionRule
+    from spatialtrust.decision.commit_gate import Rule
     from spatialtrust.tables import Claims, Fused
 
 
-def conclude(
-    claims: Claims, fused: Fused, rule: DecisionRule, asserted: NDArray[np.int8]
-) -> Verdicts:
+def conclude(claims: Claims, fused: Fused, rule: Rule, asserted: NDArray[np.int8]) -> Verdicts:
     """Verdicts on claims, in their order, with the claims' own columns behind.
 
     Parameters
     ----------
     claims: (N,) rows.
     fused: what a trust model says of them, row by row.
-    rule: plain or certified threshold.
+    rule: plain or certified threshold, or one per relation.
     asserted: (N,) 1: yes, 0: no, -1: the VLM's answer is missing or unparsed.
 
     Returns
@@ -36,12 +35,9 @@ def conclude(
     unparsed has ``asserted`` null and abstains.
     """
     seen = np.isfinite(fused.p_boxes)
-    decisions = decide(fused.usable, asserted, rule)
+    decisions, low = decide_by(rule, fused.usable, asserted, claims.column("relation"))
     confidence = np.where(seen, decisions.confidence, asserted_right(fused.p_true, asserted))
-    reasons = fused.reasons.copy()
-    abstained = (decisions.decision == 0) & np.isfinite(confidence)
-    why = "no_threshold" if rule.threshold is None else "below_threshold"
-    reasons[abstained & seen] |= np.uint32(bit(why))
+    reasons = fused.reasons | np.where(seen, low, np.uint32(0))
     columns = decisions.to_arrow()
     verdicts = {
         "claim_id": claims.column("claim_id"),

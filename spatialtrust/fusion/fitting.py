@@ -157,7 +157,9 @@ def _require_both(part: str, rows: _Data) -> None:
 
 
 def _certifying(rows: _Data, p_true: Float32, reserve: float) -> CertifyingRows:
-    return CertifyingRows.of(rows.groups, rows.asserted, p_true, rows.label, reserve)
+    return CertifyingRows.of(
+        rows.groups, rows.asserted, p_true, rows.label, reserve, rows.features.relation
+    )
 
 
 @dataclass(frozen=True)

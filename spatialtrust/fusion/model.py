@@ -33,13 +33,14 @@ from spatialtrust.fusion.fitting import certify_only, fit
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
     from spatialtrust.decision.certifying_rows import CertifyingRows
+    from spatialtrust.decision.commit_gate import Gate
     from spatialtrust.decision.rule import Kind, Unit
     from spatialtrust.evidence.gathering import Inputs
     from spatialtrust.fusion.layers import Layers
@@ -98,6 +99,11 @@ class TrustModel:
         FileError: the path cannot be written.
         """
         model_file.write({f.name: getattr(self, f.name) for f in fields(self)}, path)
+
+    @property
+    def repaired_at(self) -> float | None:
+        """Plain threshold of the repaired graphs it was certified on; None: on single claims."""
+        return None if self.certifying is None else self.certifying.repaired_at
 
     @property
     def uses_answers(self) -> bool:
@@ -167,12 +173,39 @@ class TrustModel:
             return DecisionRule.plain(min_confidence)
         if accuracy is None or delta is None:
             raise InputError("give min_confidence, or accuracy and delta")
+        return self._certifying().rule(accuracy, delta, unit, kind, self.calibrated_on)
+
+    def gate(
+        self,
+        *,
+        precision: float,
+        delta: float,
+        relations: Sequence[str] | None = None,
+        unit: Unit = "image",
+    ) -> Gate:
+        """A threshold per relation, see :mod:`spatialtrust.decision.commit_gate`.
+
+        Parameters
+        ----------
+        precision, delta: with probability 1 - ``delta``, of every relation that has a threshold at
+            least ``precision`` of what is emitted is right, on data like ``calibrated_on``.
+        relations: that will be used; None: all that the rows hold. delta is split among them.
+        unit: see :meth:`rule`.
+
+        Raises
+        ------
+        GuaranteeError: the model holds no rows to certify with, or these do not say their relation.
+        InputError: precision or delta outside (0, 1).
+        """
+        return self._certifying().gate(precision, delta, unit, self.calibrated_on, relations)
+
+    def _certifying(self) -> CertifyingRows:
         if self.certifying is None:
             raise GuaranteeError(
                 f'model "{self.name}" holds no rows to certify with; fit it on labelled rows of '
                 "your own (spatialtrust fit), or give min_confidence, which promises nothing"
             )
-        return self.certifying.rule(accuracy, delta, unit, kind, self.calibrated_on)
+        return self.certifying
 
     def pair_rule(self, *, accuracy: float, delta: float) -> DecisionRule:
         """:meth:`rule` for pairs that were enumerated of a scene.
@@ -181,13 +214,28 @@ class TrustModel:
         ------
         GuaranteeError: the model's rows are not like such pairs, or it holds none.
         """
+        self._require_pairs()
+        return self.rule(accuracy=accuracy, delta=delta)
+
+    def pair_gate(
+        self, *, precision: float, delta: float, relations: Sequence[str] | None = None
+    ) -> Gate:
+        """:meth:`gate` for pairs that were enumerated of a scene.
+
+        Raises
+        ------
+        GuaranteeError: the model's rows are not like such pairs, or see :meth:`gate`.
+        """
+        self._require_pairs()
+        return self.gate(precision=precision, delta=delta, relations=relations)
+
+    def _require_pairs(self) -> None:
         if not self.for_pairs:
             raise GuaranteeError(
                 f'model "{self.name}" was certified on {self.calibrated_on}, and pairs enumerated '
                 "of a scene are not like them; label some of your own (spatialtrust label RUN, "
                 "spatialtrust fit), or give min_confidence, which promises nothing"
             )
-        return self.rule(accuracy=accuracy, delta=delta)
 
     def seen_share(self, claims: Claims) -> float:
         """Share of claims on images that the model was fitted on; figures on them are in-sample."""
@@ -305,12 +353,7 @@ class TrustModel:
         ------
         InputError: the model was fitted on images of these rows, or they are too few.
         """
-        known = self.images.intersection(image_hashes(np.unique(groups)))
-        if known:
-            raise InputError(
-                f'"{self.name}" was fitted on {len(known)} of these images; a certificate needs '
-                "images that it has not seen"
-            )
+        self._require_unseen(np.unique(groups))
         rows = certify_only(
             self.layers, _features(evidence), np.asarray(label), np.asarray(groups), seed
         )
@@ -323,6 +366,34 @@ class TrustModel:
             for_pairs=for_pairs,
             sha256="",
         )
+
+    def certified_by(
+        self, rows: CertifyingRows, *, calibrated_on: str, images: Iterable[str], asker: str | None
+    ) -> Self:
+        """The same layers with certifying rows that were made elsewhere, of pairs of a scene.
+
+        Raises
+        ------
+        InputError: the model was fitted on some of the images.
+        """
+        self._require_unseen(images)
+        return replace(
+            self,
+            name=calibrated_on,
+            calibrated_on=calibrated_on,
+            certifying=rows,
+            asker=asker,
+            for_pairs=True,
+            sha256="",
+        )
+
+    def _require_unseen(self, images: Iterable[str]) -> None:
+        known = self.images.intersection(image_hashes(images))
+        if known:
+            raise InputError(
+                f'"{self.name}" was fitted on {len(known)} of these images; a certificate needs '
+                "images that it has not seen"
+            )
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from spatialtrust.decision.rule import DecisionRule
+from spatialtrust.decision.commit_gate import rule_from_dict
 from spatialtrust.errors import InputError, SchemaVersionError
 from spatialtrust.graph.candidates import CANDIDATES
 from spatialtrust.graph.node_link import NODE_COLUMNS
@@ -77,7 +77,7 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
             facts["height"],
             Detections.from_rows(nodes, source).sorted(),
             _nan_for_null(table).sort_by("claim_id"),
-            DecisionRule.from_dict(facts["rule"]),
+            rule_from_dict(facts["rule"]),
             facts["repaired"],
             facts.get("reduced", False),
         )

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.claims.objects import contested
-from spatialtrust.decision.rule import DecisionRule, decide
+from spatialtrust.decision.commit_gate import decide_by
+from spatialtrust.decision.rule import DecisionRule, one_threshold
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.graph.candidates import (
     believed,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import networkx as nx
     from numpy.typing import NDArray
 
+    from spatialtrust.decision.commit_gate import Rule
     from spatialtrust.fusion.model import TrustModel
     from spatialtrust.tables import Verdicts
 
@@ -64,7 +66,7 @@ class SceneGraph:
     height: int | None
     objects: Detections
     candidates: pa.Table
-    rule: DecisionRule
+    rule: Rule
     repaired: bool = False
     reduced: bool = False
 
@@ -75,7 +77,7 @@ class SceneGraph:
         size: tuple[int | None, int | None],
         objects: Detections,
         verdicts: Verdicts,
-        rule: DecisionRule,
+        rule: Rule,
         *,
         answered: bool = False,
     ) -> Self:
@@ -113,6 +115,7 @@ class SceneGraph:
         min_confidence: float | None = None,
         *,
         accuracy: float | None = None,
+        precision: float | None = None,
         delta: float | None = None,
         model: TrustModel | None = None,
     ) -> Self:
@@ -123,6 +126,9 @@ class SceneGraph:
         min_confidence: plain threshold on P(the edge is true); promises nothing.
         accuracy, delta: certified instead: with probability 1 - ``delta`` at least ``accuracy`` of
             what is emitted is right, on data like the model's certification rows.
+        precision, delta: a certified threshold for each relation instead, see
+            :mod:`spatialtrust.decision.commit_gate`; of a relation with too few labels nothing is
+            kept.
         model: the model that gave ``p_true``; it holds those rows.
 
         Raises
@@ -131,7 +137,13 @@ class SceneGraph:
         GuaranteeError: the model's rows are not like these candidates (repaired, or enumerated
             while the model only saw written statements).
         """
-        rule = self._rule(min_confidence, accuracy, delta, model)
+        rule = self._rule(min_confidence, accuracy, precision, delta, model)
+        return (
+            self.by(rule) if rule.repaired_at is None else self.repair_at(rule.repaired_at).by(rule)
+        )
+
+    def by(self, rule: Rule) -> Self:
+        """The graph as a rule decides it; what was dropped as contradicting stays dropped."""
         rows = self.candidates
         masks = encode(rows["reasons"])
         contradicts = (masks & np.uint32(bit("contradicts"))) > 0
@@ -140,12 +152,12 @@ class SceneGraph:
         asserted = pc.fill_null(
             pc.index_in(rows["asserted"], value_set=pa.array(["no", "yes"])), -1
         )
-        found = decide(p_true, np.asarray(asserted.to_numpy(), dtype=np.int8), rule)
+        found, why = decide_by(
+            rule, p_true, np.asarray(asserted.to_numpy(), dtype=np.int8), rows["relation"]
+        )
         columns = found.to_arrow()
         low = np.uint32(bit("below_threshold") | bit("no_threshold"))
-        why = "no_threshold" if rule.threshold is None else "below_threshold"
-        abstained = (found.decision == 0) & usable
-        masks = (masks & ~low) | np.where(abstained, np.uint32(bit(why)), np.uint32(0))
+        masks = (masks & ~low) | why
         confidence = np.where(usable, found.confidence, numbers(rows, "confidence"))
         pruned = replace(
             self,
@@ -158,6 +170,8 @@ class SceneGraph:
                 reasons=codes(decode(masks.astype(np.uint32))),
             ),
         )
+        if rule.repaired_at is not None:  # what was certified is what is shown, nothing more
+            return pruned
         return pruned.reduce() if self.reduced else pruned
 
     def repair(self) -> Self:
@@ -221,6 +235,19 @@ class SceneGraph:
         """The graph with every edge that is believed: :meth:`reduce` undone."""
         none = pa.nulls(self.candidates.num_rows, pa.string())
         return replace(self, reduced=False, candidates=with_columns(self.candidates, left_out=none))
+
+    def repair_at(self, threshold: float) -> Self:
+        """The repaired, reduced graph of what is asserted yes and reaches a plain threshold.
+
+        What certificates of whole graphs are about: always the same edges, however the graph was
+        pruned or repaired before.
+        """
+        masks = encode(self.candidates["reasons"]) & ~np.uint32(bit("contradicts"))
+        reasons = codes(decode(masks.astype(np.uint32)))
+        afresh = replace(
+            self, repaired=False, candidates=with_columns(self.candidates, reasons=reasons)
+        )
+        return afresh.all_edges().by(DecisionRule.plain(threshold, "accept")).repair().reduce()
 
     def query(
         self,
@@ -314,23 +341,28 @@ class SceneGraph:
         self,
         min_confidence: float | None,
         accuracy: float | None,
+        precision: float | None,
         delta: float | None,
         model: TrustModel | None,
-    ) -> DecisionRule:
+    ) -> Rule:
+        one_threshold(min_confidence, accuracy, precision)
         if min_confidence is not None:
-            if accuracy is not None or delta is not None:
+            if delta is not None:
                 raise InputError("give either min_confidence, or accuracy and delta, not both")
             return DecisionRule.plain(min_confidence)
-        if accuracy is None or delta is None or model is None:
-            raise InputError("give min_confidence, or accuracy, delta and the model")
-        if self.repaired:
+        if (accuracy is None and precision is None) or delta is None or model is None:
+            raise InputError("give min_confidence, or accuracy (or precision), delta and the model")
+        if self.repaired and model.repaired_at is None:
             raise GuaranteeError(
                 "the graph was repaired and the model's certification rows were not; prune before "
-                "repair(), or fit the model on whole labelled images (spatialtrust fit RUN)"
+                "repair(), or certify on whole labelled images (spatialtrust label RUN "
+                "--images 30, spatialtrust fit RUN)"
             )
-        if pc.any(self.candidates["enumerated"]).as_py():
-            return model.pair_rule(accuracy=accuracy, delta=delta)
-        return model.rule(accuracy=accuracy, delta=delta)
+        pairs = bool(pc.any(self.candidates["enumerated"]).as_py())
+        if accuracy is not None:
+            return (model.pair_rule if pairs else model.rule)(accuracy=accuracy, delta=delta)
+        assert precision is not None
+        return (model.pair_gate if pairs else model.gate)(precision=precision, delta=delta)
 
     def _edges(self, among: NDArray[np.bool_] | None = None) -> list[Edge]:
         """Some of the candidates as edges; None: all that is believed."""

@@ -17,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.files import write_text
+from spatialtrust.graph.formats import from_dict
 from spatialtrust.language import sentence
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images
@@ -26,9 +28,13 @@ from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spatialtrust.graph import SceneGraph
+
 ROWS: Final = 200
 LABELS: Final = "labels.csv"
 PURPOSES: Final = ("certify", "fit")
+OF_GRAPH: Final = "graph"
+"""Purpose of the edges of whole images: they certify repaired graphs and nothing else."""
 COLUMNS: Final = (
     "claim_id", "image", "caption", "label", "purpose", "subject", "relation", "object",
     "subject_box", "object_box", "width", "height", "picture",
@@ -47,7 +53,7 @@ class Labelled:
     claims: with ``label``.
     evidence: of the same claims, in the same order.
     answers: a VLM's, where one was asked.
-    purpose: (N,) ``certify`` or ``fit``.
+    purpose: (N,) ``certify``, ``fit`` or ``graph``.
     """
 
     claims: Claims
@@ -115,6 +121,7 @@ def write_labels(
     seed: int = 0,
     *,
     certify_only: bool = False,
+    images: int | None = None,
 ) -> dict[str, Any]:
     """Write a CSV of claims to judge, and a picture of each.
 
@@ -125,6 +132,8 @@ def write_labels(
     run: folder of a run with scores.
     out: the CSV; None: ``labels.csv`` in the run. One that exists is not overwritten.
     certify_only: see :func:`choose`.
+    images: judge whole images instead: every edge of the repaired graphs of so many, drawn at
+        random among those that have edges.
 
     Raises
     ------
@@ -137,11 +146,15 @@ def write_labels(
         if target.exists():
             raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
         claims = Claims.from_arrow(folder.whole("claims")).sorted()
-        scores = Evidence.from_arrow(folder.whole("scores")).sorted()
-        p_true = scores.numbers("p_true")
-        certify, fit = choose(claims, p_true, rows, seed, certify_only=certify_only)
+        if images is not None:
+            certify, fit = _whole(folder, claims, images, seed), np.zeros(0, dtype=np.int64)
+        else:
+            scores = Evidence.from_arrow(folder.whole("scores")).sorted()
+            p_true = scores.numbers("p_true")
+            certify, fit = choose(claims, p_true, rows, seed, certify_only=certify_only)
         chosen = np.concatenate([certify, fit])
-        purposes = ["certify"] * len(certify) + ["fit"] * len(fit)
+        random = "certify" if images is None else OF_GRAPH
+        purposes = [random] * len(certify) + ["fit"] * len(fit)
         listed = _listed(folder, claims.take(chosen), purposes)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -149,6 +162,37 @@ def write_labels(
     writer.writerows(listed)
     write_text(text.getvalue(), target)
     return {"out": str(target), "certify": len(certify), "fit": len(fit)}
+
+
+def repaired_graphs(folder: RunFolder) -> tuple[float, list[SceneGraph]]:
+    """The repaired graphs of a run's images, and the plain threshold they were repaired at.
+
+    Raises
+    ------
+    InputError: the run has no graphs, or they were not decided by a plain threshold.
+    """
+    folder.require(["scenes"])
+    texts = folder.whole("scenes")["graph"].drop_null().to_pylist()
+    graphs = [from_dict(json.loads(text)) for text in texts]
+    rules = {graph.rule.threshold for graph in graphs if isinstance(graph.rule, DecisionRule)}
+    threshold = next(iter(rules), None)
+    if threshold is None or any(graph.rule.certified for graph in graphs):
+        raise InputError(
+            f"{folder.path}: graphs that certify are decided by a plain threshold first; run: "
+            f"spatialtrust decide {folder.path} --min-confidence 0.8, and link"
+        )
+    return threshold, [graph.repair_at(threshold) for graph in graphs]
+
+
+def _whole(folder: RunFolder, claims: Claims, images: int, seed: int) -> NDArray[np.int64]:
+    """The claims behind all edges of so many images, drawn at random."""
+    graphs = [graph for graph in repaired_graphs(folder)[1] if graph.kept.any()]
+    if len(graphs) < images:
+        raise InputError(f"{folder.path}: {len(graphs)} images have edges; ask for at most so many")
+    drawn = np.random.default_rng(seed).permutation(len(graphs))[:images]
+    keys = [key for place in drawn for key in graphs[place].edges["claim_id"].to_pylist()]
+    places = pc.index_in(claims.column("claim_id"), value_set=pa.array(keys, pa.string()))
+    return np.flatnonzero(places.is_valid().to_numpy())
 
 
 def read_labels(run: str | Path, labels: str | Path | None = None) -> Labelled:
@@ -209,7 +253,7 @@ def _judged(source: Path) -> list[tuple[str, int, str, int]]:
         word = (row["label"] or "").strip().lower()
         if word not in _WORDS:
             raise RowError(source, line, "label", f'is "{row["label"]}"', "give 1, 0 or nothing")
-        if row["purpose"] not in PURPOSES:
+        if row["purpose"] not in (*PURPOSES, OF_GRAPH):
             problem = f'is "{row["purpose"]}"'
             raise RowError(source, line, "purpose", problem, f"valid: {', '.join(PURPOSES)}")
         label = _WORDS[word]

@@ -6,21 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.decision.certifying_rows import image_hashes
+from spatialtrust.decision.certifying_rows import CertifyingRows, image_hashes
 from spatialtrust.defaults import DELTA, TRUST_MODEL
 from spatialtrust.errors import InputError
-from spatialtrust.evidence.columns import Features
+from spatialtrust.evidence.columns import Features, relation_places
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
 from spatialtrust.io.claim_files import read_claims
-from spatialtrust.jobs.labelling import PURPOSES, read_labels
+from spatialtrust.jobs.labelling import OF_GRAPH, PURPOSES, read_labels, repaired_graphs
+from spatialtrust.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.io.claim_files import ClaimFile
+    from spatialtrust.jobs.labelling import Labelled
     from spatialtrust.tables import Answers
 
 TARGETS: Final = (0.8, 0.9, 0.95)
@@ -60,6 +63,8 @@ def fit_from(
     InputError: no row has a label, or too few have.
     """
     source = Path(source)
+    if source.is_dir() and (judged := read_labels(source)) and OF_GRAPH in judged.purpose:
+        return _on_graphs(source, judged, base, name)
     read = _of_run(source) if source.is_dir() else _of_file(source, box_format, box_unit)
     features, label, image, purpose, asker, notes = read
     if not label.size:
@@ -110,6 +115,83 @@ def fit_from(
         "notes": list(notes),
     }
     return model, report
+
+
+def _on_graphs(
+    source: Path, judged: Labelled, base: str | Path, name: str | None
+) -> tuple[TrustModel, dict[str, Any]]:
+    """The base as it is, certified on the repaired graphs of whole labelled images."""
+    if set(judged.purpose) != {OF_GRAPH}:
+        raise InputError(
+            f"{source}: has labels of whole graphs (purpose {OF_GRAPH}) and of single claims; they "
+            "certify different things: keep one kind"
+        )
+    start = TrustModel.load(base)
+    with RunFolder(source) as folder:
+        fused = folder.settings("scores")["made_with"]
+        if fused["sha256"] != start.sha256:
+            raise InputError(
+                f'{source}: was scored by the model "{fused["model"]}", and only that can be '
+                f"certified on its graphs; give --base {fused['model']}"
+            )
+        repaired_at, graphs = repaired_graphs(folder)
+    label_of = dict(
+        zip(
+            judged.claims.strings("claim_id"),
+            judged.claims.column("label").to_pylist(),
+            strict=True,
+        )
+    )
+    drawn = set(judged.claims.strings("image_id"))
+    edges = [graph.edges for graph in graphs if graph.image_id in drawn]
+    names = [graph.image_id for graph in graphs if graph.image_id in drawn]
+    whole = [all(key in label_of for key in rows["claim_id"].to_pylist()) for rows in edges]
+    table = pa.concat_tables(
+        [rows for rows, all_of_it in zip(edges, whole, strict=True) if all_of_it]
+    )
+    if not any(whole):
+        raise InputError(
+            f"{source}: no image has a label on each of its edges; judge whole images "
+            "(spatialtrust label RUN --images 30)"
+        )
+    image = np.repeat(
+        np.flatnonzero(whole),
+        [len(e) for e, all_of_it in zip(edges, whole, strict=True) if all_of_it],
+    )
+    label = np.array([label_of[key] for key in table["claim_id"].to_pylist()], np.int8)
+    rows = CertifyingRows(
+        image.astype(np.int32),
+        np.ones(label.size, np.int8),
+        np.asarray(table["p_true"].to_numpy(), np.float32),
+        label,
+        0.0,
+        relation_places(table["relation"]),
+        repaired_at,
+    )
+    seen = [known for known, all_of_it in zip(names, whole, strict=True) if all_of_it]
+    model = start.certified_by(
+        rows,
+        calibrated_on=name or source.name,
+        images=seen,
+        asker=_asker(judged.answers) or start.asker,
+    )
+    partly = len(whole) - sum(whole)
+    notes = [f"{partly} images do not certify: some of their edges have no label"] if partly else []
+    guarantees = {f"{t:g}": str(model.rule(accuracy=t, delta=DELTA)) for t in TARGETS}
+    per_relation = {f"{t:g}": str(model.gate(precision=t, delta=DELTA)) for t in TARGETS}
+    return model, {
+        "rows": int(label.size),
+        "images": len(seen),
+        "true": float(label.mean()),
+        "certifying": int(label.size),
+        "repaired_at": repaired_at,
+        "uses_answers": model.uses_answers,
+        "asker": model.asker,
+        "calibrated_on": model.calibrated_on,
+        "guarantees": guarantees,
+        "per_relation": per_relation,
+        "notes": notes,
+    }
 
 
 def _left_out(random: NDArray[np.bool_], known: NDArray[np.bool_], base: str) -> list[str]:

@@ -13,6 +13,7 @@ from spatialtrust import __version__, schema
 from spatialtrust.decision.rule import one_threshold
 from spatialtrust.decision.verdicts import conclude
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
+from spatialtrust.errors import GuaranteeError
 from spatialtrust.evidence.gathering import Inputs
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
 from spatialtrust.io.claim_files import claims_from_rows
@@ -95,6 +96,11 @@ def verify(
         min_confidence = MIN_CONFIDENCE
     fitted = model if isinstance(model, TrustModel) else TrustModel.load(model)
     rule = fitted.rule(min_confidence=min_confidence, accuracy=accuracy, delta=delta)
+    if rule.repaired_at is not None:
+        raise GuaranteeError(
+            f'model "{fitted.name}" is certified on repaired graphs of whole images, and single '
+            "claims are not like their edges; give min_confidence, or fit on labelled claims"
+        )
     rows = _rows(claims)
     file = claims_from_rows(rows, box_format=box_format, box_unit=box_unit)
     inputs = Inputs.of(file.claims, file.grounding, file.answers)

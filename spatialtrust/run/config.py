@@ -97,6 +97,11 @@ class RunConfig:
         "Certified threshold instead: this share of what goes out is right. 0: plain. Leave out "
         "min_confidence beside it.",
     )
+    precision: float = _option(
+        0.0,
+        "Certified threshold per relation instead: of each relation's edges this share is right; "
+        "of a relation with too few labels none goes out. 0: none.",
+    )
     delta: float = _option(DELTA, "... but for this probability.")
     repair: bool = _option(True, "Drop the least supported of edges that contradict each other.")
     all_edges: bool = _option(
@@ -130,9 +135,11 @@ class RunConfig:
         self._check(0.5 <= self.min_confidence <= 1, "min_confidence", "0.5 to 1")
         certified = self.accuracy == 0 or 0.5 <= self.accuracy < 1
         self._check(certified, "accuracy", "0 (plain), or 0.5 up to but not 1")
+        gated = self.precision == 0 or 0.5 <= self.precision < 1
+        self._check(gated, "precision", "0 (none), or 0.5 up to but not 1")
         self._check(0 < self.delta < 1, "delta", "between 0 and 1")
-        if self.min_confidence != MIN_CONFIDENCE:
-            one_threshold(self.min_confidence, self.accuracy)
+        plain = self.min_confidence if self.min_confidence != MIN_CONFIDENCE else None
+        one_threshold(plain, self.accuracy, self.precision)
         self._check(self.engine in ENGINES, "engine", ", ".join(ENGINES))
         self._check(set(self.formats) <= set(WRITTEN), "formats", ", ".join(WRITTEN))
         asked = ANSWER in self.signals and set(self.signals) <= set(ASKED)
@@ -178,6 +185,11 @@ class RunConfig:
         return cls(**checked)
 
     @property
+    def certified(self) -> bool:
+        """Whether a certified threshold decides, or one per relation."""
+        return bool(self.accuracy or self.precision)
+
+    @property
     def trust_model(self) -> str:
         """Name or file of the trust model.
 
@@ -213,7 +225,7 @@ class RunConfig:
             value = list(value) if isinstance(value, tuple) else value
             # Strings, numbers, booleans and lists of strings are written alike in JSON and TOML.
             written = json.dumps(value, ensure_ascii=False)
-            unused = "# " if option.name == "min_confidence" and self.accuracy else ""
+            unused = "# " if option.name == "min_confidence" and self.certified else ""
             lines += [f"# {option.metadata['about']}", f"{unused}{option.name} = {written}", ""]
         return "\n".join(lines)
 
@@ -225,24 +237,29 @@ class RunConfig:
 def over(
     earlier: Mapping[str, Any], given: Mapping[str, Any], source: str = "options"
 ) -> dict[str, Any]:
-    """Settings over earlier ones: of the two thresholds the one that was given last holds.
+    """Settings over earlier ones: of the thresholds the one that was given last holds.
 
     Raises
     ------
-    InputError: both thresholds are given at once.
+    InputError: two thresholds are given at once.
 
     >>> over({"accuracy": 0.9, "repair": False}, {"min_confidence": 0.7})
     {'repair': False, 'min_confidence': 0.7}
     """
-    one_threshold(given.get("min_confidence"), given.get("accuracy"), f"{source}: ")
+    wished = {name: given.get(name) for name in _THRESHOLDS}
+    one_threshold(**wished, source=f"{source}: ")
     kept = dict(earlier)
-    if given.get("accuracy"):
-        kept.pop("min_confidence", None)
-    elif "min_confidence" in given and (dropped := kept.pop("accuracy", None)):
-        log.warning("min_confidence was given: the accuracy of %s set earlier is dropped", dropped)
-    if kept.get("accuracy"):
+    last = [name for name in _THRESHOLDS if given.get(name)]
+    for name in _THRESHOLDS if last else ():
+        if name not in last and (dropped := kept.pop(name, None)) and name != "min_confidence":
+            log.warning("%s was given: the %s of %s set earlier is dropped", last[0], name, dropped)
+    if kept.get("accuracy") or kept.get("precision"):
         kept.pop("min_confidence", None)
     return {**kept, **given}
+
+
+_THRESHOLDS: Final = ("min_confidence", "accuracy", "precision")
+"""Of which one can decide."""
 
 
 def _typed(value: Any, default: Any, where: str) -> Any:

@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.backends.recorded import revision_of
+from spatialtrust.decision.commit_gate import rule_from_dict
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.fusion.model import ANSWERS_UNUSED
 from spatialtrust.io.images import find_images
 from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
+from spatialtrust.relations import canonical
 from spatialtrust.run.config import NO_ASKER
 from spatialtrust.run.engine import run
 from spatialtrust.run.folder import MANIFEST, RunFolder
@@ -50,6 +52,7 @@ from spatialtrust.run.summary import summary
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from spatialtrust.decision.commit_gate import Rule
     from spatialtrust.run.config import RunConfig
     from spatialtrust.run.parts import Stage
     from spatialtrust.tables import Answers, Claims, Table
@@ -219,24 +222,36 @@ class _Steps:
 
     def link(self) -> list[Stage]:
         config = self.config
-        if self.rule.certified and config.repair:
+        of_graphs = self.rule.repaired_at is not None
+        if of_graphs and not config.repair:
+            raise GuaranteeError(
+                "the threshold is certified for repaired graphs, and others hold edges that it "
+                "does not speak of; leave out --no-repair"
+            )
+        if self.rule.certified and config.repair and not of_graphs:
             raise GuaranteeError(
                 "the threshold is certified for verdicts as they are, and repair would drop some "
-                "of them; give --no-repair"
+                "of them; give --no-repair, or certify repaired graphs: spatialtrust label RUN "
+                "--images 30, spatialtrust fit RUN"
             )
         files = (self.job.out, config.formats, config.overlays)
         return [Link(self.rule, *files, config.repair, config.all_edges)]
 
     @cached_property
-    def rule(self) -> DecisionRule:
+    def rule(self) -> Rule:
         """What verdicts are decided by; a graph is linked by the same, decided now or earlier."""
         config, out = self.config, self.job.out
         if "decide" not in self.names and out is not None:
             return decided_by(out)
-        if config.accuracy == 0:
+        if not config.certified:
             return DecisionRule.plain(config.min_confidence)
         model = self.models.trust
-        rule = model.pair_rule if _are_pairs(self.job) else model.rule
+        pairs = _are_pairs(self.job)
+        if config.precision:
+            gate = model.pair_gate if pairs else model.gate
+            used = tuple(canonical(name) for name in config.relations) if pairs else None
+            return gate(precision=config.precision, delta=config.delta, relations=used)
+        rule = model.pair_rule if pairs else model.rule
         return rule(accuracy=config.accuracy, delta=config.delta)
 
 
@@ -306,13 +321,13 @@ def execute(
 
 def _linked_again(job: Job, out: Path, names: Sequence[str]) -> list[str]:
     """The steps, and ``link`` behind ``decide`` where what people open was made before."""
-    refused = job.config.accuracy != 0 and job.config.repair
+    refused = job.config.certified and job.config.repair and job.models.trust.repaired_at is None
     if "decide" not in names or "link" in names or not opened(out) or refused:
         return list(names)
     return [*names, "link"]
 
 
-def decided_by(out: Path) -> DecisionRule:
+def decided_by(out: Path) -> Rule:
     """What a run's verdicts were decided by.
 
     Raises
@@ -321,7 +336,7 @@ def decided_by(out: Path) -> DecisionRule:
     """
     with RunFolder(out) as folder:
         folder.require(["verdicts"])
-        return DecisionRule.from_dict(folder.settings("verdicts")["made_with"])
+        return rule_from_dict(folder.settings("verdicts")["made_with"])
 
 
 def _are_pairs(job: Job) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import filecmp
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from spatialtrust.cli.commands import app
+from spatialtrust.decision.certifying_rows import CertifyingRows
 from spatialtrust.errors import FileError, GuaranteeError, InputError
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.parquet import read_table
 from spatialtrust.io.results import read_results
+from spatialtrust.relations import NAMES
 from spatialtrust.run.plan import settings_of
 from tests.cli.test_graph import BOXES, call
 from tests.conftest import ROOT
@@ -180,3 +185,42 @@ def test_a_run_is_a_folder_and_says_so(tmp_path) -> None:
     with pytest.raises(InputError, match="a run is a folder, such as g/"):
         graph(tmp_path / "g.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_threshold_per_relation_is_certified_or_refused_by_name(tmp_path, caplog) -> None:
+    run = tmp_path / "run"
+    graph(run, "--no-overlays")
+    with pytest.raises(GuaranteeError, match="pairs enumerated"):
+        call("decide", run, "--precision", "0.9")
+    with pytest.raises(InputError, match=r"accuracy .* and precision"):
+        call("decide", run, "--precision", "0.9", "--accuracy", "0.9")
+    model = _certified_for_pairs(tmp_path / "model.json")
+    found = call("decide", run, "--precision", "0.9", "--model", model)
+    assert "left of: threshold" in found["decided_by"]
+    assert "touching: too few labels (0 images of at least" in found["decided_by"]
+    linked = call("link", run, "--no-repair")
+    kept = {row["relation"] for row in _edges(run) if row["emitted"] == "yes"}
+    assert linked["edges"] > 0
+    assert kept == {"left of"}
+    call("decide", run, "--min-confidence", "0.9")
+    assert "the precision of 0.9 set earlier is dropped" in caplog.text
+    assert settings_of(run)["precision"] == 0
+
+
+def _certified_for_pairs(path: Path) -> Path:
+    """The shipped model with made-up rows that support `left of` and nothing else."""
+    count = 200
+    certifying = CertifyingRows(
+        np.arange(count, dtype=np.int32),
+        np.ones(count, np.int8),
+        np.linspace(0.5, 1, count, dtype=np.float32),
+        np.ones(count, np.int8),
+        0.0,
+        np.full(count, NAMES.index("left of"), np.int16),
+    )
+    replace(TrustModel.load(), certifying=certifying, for_pairs=True).save(path)
+    return path
+
+
+def _edges(run: Path) -> list[dict]:
+    return read_table(run / "verdicts").to_pylist()

@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from spatialtrust.decision.commit_gate import Gate, RelationGate
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import (
     FileError,
@@ -241,3 +242,23 @@ def test_edges_below_even_odds_are_only_dropped_for_a_contradiction() -> None:
     found = graph([("o0", "left of", "o1", 0.45), ("o1", "left of", "o2", 0.4)], threshold=0.3)
     assert found.repair().kept.tolist() == [True, True]
     assert np.array_equal(found.repair().kept, found.kept)
+
+
+def test_a_threshold_per_relation_keeps_no_edge_of_a_relation_with_too_few_labels() -> None:
+    gate = Gate(
+        precision=0.9,
+        delta=0.1,
+        calibrated_on="x",
+        relations=(
+            RelationGate(relation="left of", threshold=0.8, images=50, needed=30, n=40),
+            RelationGate(relation="above", threshold=None, images=3, needed=30),
+        ),
+    )
+    model = SimpleNamespace(pair_gate=lambda **_: gate)
+    claims = [*KITCHEN, ("o1", "above", "o2", 0.99)]
+    found = graph(claims).prune(precision=0.9, delta=0.1, model=model)  # type: ignore[arg-type]
+    assert {edge.relation for edge in found.query()} == {"left of"}
+    reasons = {tuple(row["reasons"]) for row in found.candidates.to_pylist()[2:]}
+    assert reasons == {("no_threshold",)}
+    assert parse(render(found, "graphml"), "graphml") == found
+    assert parse(render(found, "json"), "json") == found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,13 @@ from typer.testing import CliRunner
 
 from spatialtrust import TrustModel, verify
 from spatialtrust.cli.commands import app
-from spatialtrust.errors import InputError
+from spatialtrust.errors import GuaranteeError, InputError
+from spatialtrust.graph.formats import from_dict
+from spatialtrust.jobs.labelling import repaired_graphs, write_labels
 from spatialtrust.jobs.own_model import fit_from
+from spatialtrust.run.folder import RunFolder
+from spatialtrust.run.plan import execute, prepare
+from tests.helpers.runs import copies, settings
 
 
 def _rows(count: int, *, skill: float = 0.9, answers: bool = True) -> list[dict[str, Any]]:
@@ -120,3 +126,66 @@ def test_rows_that_cannot_fit_are_refused(tmp_path: Path) -> None:
         fit_from(_written(tmp_path / "c.jsonl", rows))
     with pytest.raises(InputError, match='purpose "test" is not known; valid: certify, fit'):
         fit_from(_written(tmp_path / "d.jsonl", [{**row, "purpose": "test"} for row in _rows(20)]))
+
+
+def _run(folder: Path) -> Path:
+    copies(folder / "images", 40)
+    config = settings(folder / "images" / "boxes.json", formats=("json",), part_size=20)
+    execute(prepare(config, folder / "run", [folder / "images"]))
+    return folder / "run"
+
+
+def _judge(run: Path, *, leave_out: int | None = None) -> None:
+    text = (run / "labels.csv").read_text(encoding="utf-8")
+    lines = list(csv.DictReader(text.splitlines()))
+    for place, row in enumerate(lines):
+        row["label"] = "" if place == leave_out else "1"
+    with (run / "labels.csv").open("w", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def test_whole_labelled_images_certify_repaired_graphs(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    write_labels(run, images=30)
+    _judge(run, leave_out=0)
+    model, report = fit_from(run)
+    assert report["images"] == 29
+    assert report["notes"] == ["1 images do not certify: some of their edges have no label"]
+    assert report["repaired_at"] == 0.8
+    assert "of the edges of graphs repaired at 0.8" in report["guarantees"]["0.9"]
+    assert "left of: threshold" in report["per_relation"]["0.8"]
+    model.save(tmp_path / "mine.json")
+    mine = TrustModel.load(tmp_path / "mine.json")
+    with RunFolder(run) as folder:
+        threshold, graphs = repaired_graphs(folder)
+        texts = folder.whole("scenes")["graph"].to_pylist()
+    assert threshold == 0.8
+    repaired = from_dict(json.loads(texts[0]))
+    safe = repaired.prune(accuracy=0.9, delta=0.1, model=mine)
+    again = repaired.prune(0.95).repair().prune(accuracy=0.9, delta=0.1, model=mine)
+    assert safe == again
+    assert 0 < safe.kept.sum() <= graphs[0].kept.sum()
+    options = {"model": str(tmp_path / "mine.json"), "accuracy": 0.9}
+    boxes = tmp_path / "images" / "boxes.json"
+    execute(prepare(settings(boxes, **options), run), ("decide", "link"))
+    with RunFolder(run) as folder:
+        linked = from_dict(json.loads(folder.whole("scenes")["graph"].to_pylist()[0]))
+    assert linked.kept.tolist() == safe.kept.tolist()
+    with pytest.raises(GuaranteeError, match="certified for repaired graphs"):
+        execute(prepare(settings(boxes, repair=False, **options), run), ("decide", "link"))
+    with pytest.raises(GuaranteeError, match="certified on repaired graphs"):
+        verify(_rows(2), model=mine, accuracy=0.9, delta=0.1)
+
+
+def test_graphs_are_certified_for_the_model_that_scored_them(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    write_labels(run, images=2)
+    _judge(run)
+    with pytest.raises(InputError, match="give --base vsr-boxes"):
+        fit_from(run, base="tabletop-clip")
+    text = (run / "labels.csv").read_text(encoding="utf-8")
+    (run / "labels.csv").write_text(text.replace(",graph,", ",certify,", 1), encoding="utf-8")
+    with pytest.raises(InputError, match="certify different things"):
+        fit_from(run)

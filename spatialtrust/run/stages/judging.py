@@ -20,7 +20,7 @@ from spatialtrust.run.stages.base import answers_of, grounding_of, loaded, witho
 from spatialtrust.tables import Claims, Evidence, Fused
 
 if TYPE_CHECKING:
-    from spatialtrust.decision.rule import DecisionRule
+    from spatialtrust.decision.commit_gate import Rule
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Fuse:
 class Decide:
     """Accept, correct or abstain by a rule."""
 
-    rule: DecisionRule
+    rule: Rule
 
     writes: ClassVar[str] = "verdicts"
     reads: ClassVar[tuple[str, ...]] = ("images", "claims", "scores")

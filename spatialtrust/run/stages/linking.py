@@ -20,7 +20,7 @@ from spatialtrust.run.batches import attach, detach, nest, unnest
 from spatialtrust.tables import Claims, Detections, Images, Verdicts
 
 if TYPE_CHECKING:
-    from spatialtrust.decision.rule import DecisionRule
+    from spatialtrust.decision.commit_gate import Rule
 
 SCENES: Final = pa.schema(
     [
@@ -57,7 +57,7 @@ class Link:
     all_edges: whether to keep edges that others imply, and those of things far apart.
     """
 
-    rule: DecisionRule
+    rule: Rule
     out: Path | None = None
     formats: tuple[str, ...] = ("json", "graphml")
     overlays: bool = True
@@ -104,8 +104,11 @@ class Link:
             self.rule,
             answered=answered,
         )
-        graph = graph.repair() if self.repair else graph
-        graph = graph if self.all_edges else graph.reduce()
+        if self.rule.repaired_at is not None:
+            graph = graph.repair_at(self.rule.repaired_at).by(self.rule)
+        else:
+            graph = graph.repair() if self.repair else graph
+            graph = graph if self.all_edges else graph.reduce()
         if self.out is not None:
             for kind in self.formats:
                 save_graph(graph, self.out / "graphs" / f"{graph.image_id}.{kind}")
