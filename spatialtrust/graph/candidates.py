@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.schema import CLAIMS
+from spatialtrust.schema import CLAIMS, VERDICTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +29,7 @@ CANDIDATES: Final = pa.schema(
         pa.field("enumerated", pa.bool_()),
         pa.field("label", pa.int8()),
         pa.field("reasons", pa.list_(pa.string())),
+        pa.field("meaning", pa.string()),
     ]
 )
 """Columns of a graph's candidates. ``said_by``: ``vlm`` where a VLM said yes, else ``verifier``."""
@@ -104,10 +105,11 @@ def with_columns(table: pa.Table, **columns: Any) -> pa.Table:
 
 
 def column(table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
-    """A column, null where the table has none: verdicts may come without labels."""
+    """A column, null where the table has none: verdicts may lack labels or meanings."""
     if name in table.column_names:
         return table[name]
-    return pa.nulls(table.num_rows, CLAIMS.field(name).type)
+    schema = CLAIMS if name in CLAIMS.names else VERDICTS
+    return pa.nulls(table.num_rows, schema.field(name).type)
 
 
 def numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
