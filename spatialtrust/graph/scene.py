@@ -52,6 +52,7 @@ class Edge(NamedTuple):
     said_by: str
     reasons: tuple[str, ...]
     claim_id: str
+    meaning: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -301,6 +302,7 @@ class SceneGraph:
                 row["said_by"],
                 tuple(row["reasons"]),
                 row["claim_id"],
+                row["meaning"],
             )
             for row in self.edges.to_pylist()
         ]
