@@ -50,6 +50,8 @@ PROSE: Final[Mapping[str, str]] = MappingProxyType(
         "contradicts": "it contradicts better supported edges of the same axis",
         "evidence_for": "the evidence favours what was asserted",
         "evidence_against": "the evidence favours the opposite of what was asserted",
+        "picture_only": "true of the picture at most; depth or another view would tell of space",
+        "needs_depth": "boxes do not tell; a depth map or another view would",
     }
 )  # fmt: skip
 """Code to prose, in bit order. New codes go at the end: stored masks keep their meaning."""

@@ -98,4 +98,5 @@ VERDICTS: Final = _schema(
     _field("confidence", pa.float32(), "P(emitted is right); on abstain P(asserted is right)"),
     _field("decision", pa.string(), "accept, correct, abstain"),
     _field("reasons", REASONS, "codes, see reasons.py"),
+    _field("meaning", pa.string(), "in space, in the picture; null: as written, or not told"),
 )

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from spatialtrust.tables import Claims, Fused
 
 
-def conclude(claims: Claims, fused: Fused, rule: Rule, asserted: NDArray[np.int8]) -> Verdicts:
+def conclude(
+    claims: Claims,
+    fused: Fused,
+    rule: Rule,
+    asserted: NDArray[np.int8],
+    meaning: pa.Array | None = None,
+) -> Verdicts:
     """Verdicts on claims, in their order, with the claims' own columns behind.
 
     Parameters
@@ -28,6 +34,7 @@ def conclude(claims: Claims, fused: Fused, rule: Rule, asserted: NDArray[np.int8
     fused: what a trust model says of them, row by row.
     rule: plain or certified threshold, or one per relation.
     asserted: (N,) 1: yes, 0: no, -1: the VLM's answer is missing or unparsed.
+    meaning: (N,) which reading the probabilities are of; None: claims mean what was written.
 
     Returns
     -------
@@ -50,6 +57,7 @@ def conclude(claims: Claims, fused: Fused, rule: Rule, asserted: NDArray[np.int8
         "confidence": confidence.astype(np.float32),
         "decision": columns["decision"],
         "reasons": decode(reasons),
+        "meaning": pa.nulls(len(claims), pa.string()) if meaning is None else meaning,
     }
     own = {name: claims.column(name) for name in claims.data.column_names if name != "claim_id"}
     return Verdicts.from_columns({**verdicts, **own}, "verdicts")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.schema import CLAIMS
+from spatialtrust.schema import CLAIMS, VERDICTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ CANDIDATES: Final = pa.schema(
         pa.field("label", pa.int8()),
         pa.field("reasons", pa.list_(pa.string())),
         pa.field("left_out", pa.string()),
+        pa.field("meaning", pa.string()),
     ]
 )
 """Columns of a graph's candidates.
@@ -119,10 +120,11 @@ def with_columns(table: pa.Table, **columns: Any) -> pa.Table:
 
 
 def column(table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
-    """A column, null where the table has none: verdicts may come without labels."""
+    """A column, null where the table has none: verdicts may lack labels or meanings."""
     if name in table.column_names:
         return table[name]
-    return pa.nulls(table.num_rows, CLAIMS.field(name).type)
+    schema = CLAIMS if name in CLAIMS.names else VERDICTS
+    return pa.nulls(table.num_rows, schema.field(name).type)
 
 
 def numbers(table: pa.Table, name: str) -> NDArray[np.float32]:

@@ -29,6 +29,7 @@ class Edge(NamedTuple):
     said_by: str
     reasons: tuple[str, ...]
     claim_id: str
+    meaning: str | None = None
 
 
 def matching(

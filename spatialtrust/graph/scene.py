@@ -382,6 +382,7 @@ class SceneGraph:
                 row["said_by"],
                 tuple(row["reasons"]),
                 row["claim_id"],
+                row["meaning"],
             )
             for row in rows.to_pylist()
         ]

@@ -54,7 +54,7 @@ def test_boxes_on_a_photo_before_its_turn_are_turned_with_it(tmp_path) -> None:
     exif[0x0112] = 6
     photo(tmp_path / "photos/phone.jpg", exif=exif)
     recorded(tmp_path, phone=(640, 480, BOTH))
-    found, said = graph(tmp_path)
+    found, said = graph(tmp_path, "--min-confidence", "0.5")
     edges = load_graph(tmp_path / "run/graphs/phone.jpg.json").edges.to_pylist()
     assert [(e["subject_id"], e["relation"], e["object_id"]) for e in edges] == [
         ("mug#0", "above", "kettle#0")

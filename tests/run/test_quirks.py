@@ -86,7 +86,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, obj
     boxes = quirks(folder / "photos")
     run = folder / "run"
     arguments = ["graph", folder / "photos", "--detections", boxes, "--objects", "mug. kettle."]
-    arguments += ["--asker", "none", "--no-overlays", "--out", run]
+    arguments += ["--asker", "none", "--no-overlays", "--min-confidence", "0.5", "--out", run]
     found = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert found.exit_code == 0, found.output
     return run, json.loads(found.stdout), found.stderr
@@ -148,7 +148,7 @@ def test_every_loss_is_counted_and_named_once(ended) -> None:
 
 def test_python_says_what_became_of_boxes_too(tmp_path: Path, caplog) -> None:
     boxes = quirks(tmp_path / "photos")
-    st = SpatialTrust(detector=f"recorded:{boxes}", overlays=False)
+    st = SpatialTrust(detector=f"recorded:{boxes}", overlays=False, min_confidence=0.5)
     found = st.graph(tmp_path / "photos" / "turned.jpg", objects=["mug", "kettle"])
     assert [edge.relation for edge in found.query()] == ["above"]
     assert "2 boxes are turned like their photo" in caplog.text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from pathlib import Path
 
@@ -55,6 +56,31 @@ def test_images_become_graphs_that_networkx_loads(tmp_path) -> None:
         network = nx.node_link_graph(json.loads(stored[name]["graph"]), edges="edges")
         assert len(network.edges) == len(loaded[0].edges) == stored[name]["edges"] > 0
         assert read_header(tmp_path / "run/overlays" / name).status == "ok"
+
+
+def test_pairs_say_which_reading_they_are_of_and_written_claims_do_not(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 4)
+    run(tmp_path / "run", images, boxes, relations=("left of", "above", "on", "touching"))
+    rows = read_table(tmp_path / "run/verdicts").to_pylist()
+    alone = [row for row in rows if row["meaning"] == "in the picture"]
+    assert alone
+    assert all(row["decision"] == "abstain" and math.isnan(row["p_true"]) for row in alone)
+    assert all("picture_only" in row["reasons"] for row in alone)
+    assert all(
+        row["meaning"] is None and row["decision"] == "abstain"
+        for row in rows
+        if "needs_depth" in row["reasons"]
+    )
+    for name in ("a/0000.jpg", "b/0001.jpg"):
+        graph = load_graph(tmp_path / f"run/graphs/{name}.json")
+        assert set(graph.edges["meaning"].to_pylist()) == {"in space"}
+        assert "picture_only" not in str(graph.prune(min_confidence=0.0).edges["reasons"])
+    claims = Claims(read_table(tmp_path / "run/claims").select(Claims.schema.names))
+    own = Claims.from_rows({**row, "source": "user"} for row in claims.data.to_pylist())
+    run(tmp_path / "own", images, boxes, claims=own)
+    written = read_table(tmp_path / "own/verdicts").to_pylist()
+    assert {row["meaning"] for row in written} == {None}
+    assert not any("picture_only" in row["reasons"] for row in written)
 
 
 def test_stages_one_by_one_give_what_the_whole_job_gives(tmp_path) -> None:

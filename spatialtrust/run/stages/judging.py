@@ -11,9 +11,12 @@ import pyarrow.compute as pc
 
 from spatialtrust.decision.verdicts import conclude
 from spatialtrust.defaults import TRUST_MODEL
+from spatialtrust.evidence.columns import relation_places
 from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import gather
+from spatialtrust.evidence.readings import read
 from spatialtrust.fusion.model import TrustModel
+from spatialtrust.fusion.pairs import of_pairs
 from spatialtrust.reasons import decode, encode
 from spatialtrust.run.batches import attach, detach
 from spatialtrust.run.stages.base import answers_of, grounding_of, loaded, without_model
@@ -53,7 +56,7 @@ class Fuse:
     sha256: str | None = None
 
     writes: ClassVar[str] = "scores"
-    reads: ClassVar[tuple[str, ...]] = ("images", "claims", "evidence")
+    reads: ClassVar[tuple[str, ...]] = ("images", "detections", "claims", "evidence")
     costly: ClassVar[bool] = False
     may_read: ClassVar[tuple[str, ...]] = ()
     loads_model: ClassVar[bool] = False
@@ -64,19 +67,38 @@ class Fuse:
         return {"model": self.model, "sha256": self.sha256}
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """Add ``claim_id``, ``p_true``, ``p_boxes`` and ``reasons``."""
+        """Add ``claim_id``, ``p_true``, ``p_boxes``, ``reasons`` and ``meaning``."""
         model: TrustModel = loaded(self, lambda: TrustModel.load(self.model))
         evidence = detach(batch, "evidence", Evidence)
         fused = model.predict(evidence)
+        meaning = pa.nulls(len(evidence), pa.string())
+        if not model.for_pairs:
+            fused, meaning = self._read(batch, evidence, fused, model.name)
         rows = Evidence.from_columns(
             {
                 "claim_id": evidence.column("claim_id"),
                 "reasons": decode(fused.reasons),
                 "p_true": fused.p_true,
                 "p_boxes": fused.p_boxes,
+                "meaning": meaning,
             }
         )
         return attach(batch, self.writes, rows)
+
+    def _read(
+        self, batch: pa.Table, evidence: Evidence, fused: Fused, name: str
+    ) -> tuple[Fused, pa.Array]:
+        """What a model that only knows written claims says of pairs, and the reading it is of."""
+        claims = detach(batch, "claims", Claims)
+        row = pc.index_in(evidence.column("claim_id"), value_set=claims.column("claim_id"))
+        claims = claims.take(np.asarray(row.to_numpy()))
+        enumerated = pc.fill_null(pc.equal(claims.column("source"), "enumerated"), False)
+        pairs = np.asarray(enumerated.to_numpy(), dtype=np.bool_)
+        if not pairs.any():
+            return fused, pa.nulls(len(claims), pa.string())
+        readings = read(claims, grounding_of(batch, claims)).only(pairs)
+        relation = relation_places(claims.column("relation"))
+        return of_pairs(fused, relation, readings, name), readings.meaning
 
     def __getstate__(self) -> dict[str, Any]:
         return without_model(self)
@@ -108,5 +130,8 @@ class Decide:
         fused = Fused(
             ordered.numbers("p_true"), ordered.numbers("p_boxes"), encode(ordered.column("reasons"))
         )
-        verdicts = conclude(claims, fused, self.rule, assertions(claims, answers_of(batch)))
+        meaning = ordered.data["meaning"] if "meaning" in ordered.data.column_names else None
+        verdicts = conclude(
+            claims, fused, self.rule, assertions(claims, answers_of(batch)), meaning
+        )
         return attach(batch, self.writes, verdicts)
