@@ -113,22 +113,20 @@ class PairCalibration:
         return cls(values["slope"], values["intercept"], dict(values["cells"]))
 
 
-def of_pairs(fused: Fused, relation: Integers, readings: Readings, model: str) -> Fused:
+def of_pairs(fused: Fused, relation: Integers, readings: Readings) -> Fused:
     """What is said of pairs: the probability of their reading in space, NaN where there is none.
 
     Parameters
     ----------
-    fused: (N,) what the model says of them as if they were written.
+    fused: (N,) what the model ``CALIBRATED`` says of them as if they were written.
     relation: (N,) place in ``relations.NAMES``; -1: unknown.
     readings: (N,); rows that were not read stay as they are.
-    model: its name; only ``CALIBRATED`` is calibrated.
     """
     unclear = readings.reasons > 0
     reasons = fused.reasons | readings.reasons
     parts = [np.where(unclear, np.float32(np.nan), part) for part in (fused.p_true, fused.p_boxes)]
-    if model == CALIBRATED:
-        cell = cells_of(relation, readings)
-        parts = [_calibrated(part, cell, readings) for part in parts]
+    cell = cells_of(relation, readings)
+    parts = [_calibrated(part, cell, readings) for part in parts]
     return Fused(parts[0], parts[1], reasons)
 
 

@@ -10,12 +10,12 @@ from spatialtrust.relations import NAMES
 from spatialtrust.tables import Fused
 
 
-def said(cues, reasons, model="vsr-boxes"):
+def said(cues, reasons):
     place = np.array([CUES.index(cue) for cue in cues], dtype=np.int8)
     half = np.full(len(cues), 0.9, dtype=np.float32)
     fused = Fused(half, half, np.zeros(len(cues), dtype=np.uint32))
     relation = np.full(len(cues), NAMES.index("on"))
-    return of_pairs(fused, relation, Readings(place, np.array(reasons, dtype=np.uint32)), model)
+    return of_pairs(fused, relation, Readings(place, np.array(reasons, dtype=np.uint32)))
 
 
 def test_what_boxes_do_not_tell_is_unknown_and_says_why():
@@ -29,10 +29,6 @@ def test_what_boxes_do_not_tell_is_unknown_and_says_why():
 def test_not_knowing_a_thing_costs_confidence():
     found = said(["rests", "rests_unknown"], [0, 0]).p_true
     assert found[1] < found[0]
-
-
-def test_only_the_model_it_was_fitted_for_is_calibrated():
-    assert said(["rests"], [0], "another").p_true.tolist() == [np.float32(0.9)]
 
 
 def test_few_labels_move_it_little_and_many_far():

@@ -16,7 +16,7 @@ from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import gather
 from spatialtrust.evidence.readings import read
 from spatialtrust.fusion.model import TrustModel
-from spatialtrust.fusion.pairs import of_pairs
+from spatialtrust.fusion.pairs import CALIBRATED, of_pairs
 from spatialtrust.reasons import decode, encode
 from spatialtrust.run.batches import attach, detach
 from spatialtrust.run.stages.base import answers_of, grounding_of, loaded, without_model
@@ -72,8 +72,8 @@ class Fuse:
         evidence = detach(batch, "evidence", Evidence)
         fused = model.predict(evidence)
         meaning = pa.nulls(len(evidence), pa.string())
-        if not model.for_pairs:
-            fused, meaning = self._read(batch, evidence, fused, model.name)
+        if model.name == CALIBRATED:  # others were fitted on pairs, and mean what they learnt
+            fused, meaning = self._read(batch, evidence, fused)
         rows = Evidence.from_columns(
             {
                 "claim_id": evidence.column("claim_id"),
@@ -85,9 +85,7 @@ class Fuse:
         )
         return attach(batch, self.writes, rows)
 
-    def _read(
-        self, batch: pa.Table, evidence: Evidence, fused: Fused, name: str
-    ) -> tuple[Fused, pa.Array]:
+    def _read(self, batch: pa.Table, evidence: Evidence, fused: Fused) -> tuple[Fused, pa.Array]:
         """What a model that only knows written claims says of pairs, and the reading it is of."""
         claims = detach(batch, "claims", Claims)
         row = pc.index_in(evidence.column("claim_id"), value_set=claims.column("claim_id"))
@@ -98,7 +96,7 @@ class Fuse:
             return fused, pa.nulls(len(claims), pa.string())
         readings = read(claims, grounding_of(batch, claims)).only(pairs)
         relation = relation_places(claims.column("relation"))
-        return of_pairs(fused, relation, readings, name), readings.meaning
+        return of_pairs(fused, relation, readings), readings.meaning
 
     def __getstate__(self) -> dict[str, Any]:
         return without_model(self)
