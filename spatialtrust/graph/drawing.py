@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError
 from spatialtrust.graph.ranking import rank_of
@@ -201,9 +202,11 @@ def choose_arrows(graph: SceneGraph, boxes: Mapping[str | None, Float64]) -> lis
 
     Support and contact first (:func:`spatialtrust.graph.ranking.rank_of`), of these the surest, and
     of equally sure ones (to two digits) the shortest; at most ``MAX_PER_OBJECT`` at an object, so
-    that one object's edges do not fill the picture. What a reduced graph leaves out is not drawn.
+    that one object's edges do not fill the picture. What a reduced graph leaves out is not drawn,
+    nor what has no probability.
     """
-    rows = sorted(graph.candidates.to_pylist(), key=lambda row: -_known(row["p_true"]))
+    told = graph.candidates.filter(pc.is_finite(graph.candidates["p_true"]))
+    rows = sorted(told.to_pylist(), key=lambda row: -row["p_true"])
     together: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in rows:
         subject, other, style = row["subject_id"], row["object_id"], _style(row)
@@ -215,7 +218,7 @@ def choose_arrows(graph: SceneGraph, boxes: Mapping[str | None, Float64]) -> lis
             key, relation = (other, subject, style), str(converse)
         said = together.setdefault(key, {})
         if not said or style != "pruned":
-            said.setdefault(relation, _known(row["p_true"]))
+            said.setdefault(relation, row["p_true"])
 
     def rank(arrow: Arrow) -> tuple[int, float, float]:
         pruned = arrow.style == "pruned"
@@ -253,10 +256,6 @@ def _style(row: Mapping[str, Any]) -> str:
     if row["emitted"] != "yes":
         return "pruned"
     return "corrected" if row["decision"] == "correct" else "kept"
-
-
-def _known(p_true: float | None) -> float:
-    return -1.0 if p_true is None or np.isnan(p_true) else p_true
 
 
 def _canvas(image: Pixels, pixels: Pixels | None = None) -> _Canvas:
