@@ -64,6 +64,10 @@ bench: $(STAMP)
 	if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then $(BIN)/python -m benchmarks.$$name \
 		"$$SPATIALTRUST_SHARED_DATA/vsr_boxes/statements.jsonl.gz" || exit 1; \
 	else echo "left out: it needs labelled statements, see CONTRIBUTING.md"; fi; done
+	@echo "== python -m benchmarks.graph_photos"; \
+	if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then \
+		$(BIN)/python -m benchmarks.graph_photos "$$SPATIALTRUST_SHARED_DATA/photos"; \
+	else echo "left out: it needs annotated photos, see CONTRIBUTING.md"; fi
 
 docs: $(STAMP)
 	$(PYTEST) -q tests/test_docs.py

@@ -36,7 +36,7 @@ def test_graph_then_another_threshold_then_labels(tmp_path) -> None:
     assert (first["graphs"], first["rows"]["images"]) == (4, 4)
     call("decide", run, "--min-confidence", "0.95")
     second = call("link", run)
-    assert second["edges"] < first["edges"]
+    assert second["share_kept"] < first["share_kept"]
     assert call("label", run, "--rows", "6") == {
         "out": str(run / "labels.csv"), "certify": 3, "fit": 3
     }  # fmt: skip

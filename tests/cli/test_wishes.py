@@ -197,7 +197,7 @@ def test_a_threshold_per_relation_is_certified_or_refused_by_name(tmp_path, capl
     model = _certified_for_pairs(tmp_path / "model.json")
     found = call("decide", run, "--precision", "0.9", "--model", model)
     assert "left of: threshold" in found["decided_by"]
-    assert "touching: too few labels (0 images of at least" in found["decided_by"]
+    assert "above: too few labels (0 images of at least" in found["decided_by"]
     linked = call("link", run, "--no-repair")
     kept = {row["relation"] for row in _edges(run) if row["emitted"] == "yes"}
     assert linked["edges"] > 0

@@ -114,7 +114,7 @@ def test_recorded_answers_decide_who_says_an_edge(tmp_path) -> None:
     ]  # fmt: skip
     write_table(Answers.from_rows(rows).data, tmp_path / "answers.parquet")
     asker = f"recorded:{tmp_path / 'answers.parquet'}"
-    found = again(tmp_path / "run", boxes, "ask", *LATER, asker=asker)
+    found = again(tmp_path / "run", boxes, "ask", *LATER, asker=asker, min_confidence=0.5)
     verdicts = {r["claim_id"]: r for r in read_table(tmp_path / "run/verdicts").to_pylist()}
     assert [verdicts[name]["asserted"] for name in claims[:3]] == ["yes", "no", None]
     assert verdicts[claims[2]]["decision"] == verdicts[claims[-1]]["decision"] == "abstain"
