@@ -95,6 +95,9 @@ class Relation:
     predicate: str = ""
 
 
+BESIDE: Final = ("next to", "beside", "adjacent to", "alongside", "at the side of")
+"""Said of things that stand by each other, none on or in the other."""
+
 _KIND_OF_FAMILY: Final[Mapping[str, str]] = {
     "horizontal": "beside",
     "vertical": "below",

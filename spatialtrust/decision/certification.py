@@ -201,7 +201,7 @@ def certify(
     steps = np.asarray(grid.thresholds, dtype=np.float32)
     units, n, errors = _counts(scores, is_correct, steps, unit, groups, seed)
     bound = np.where(errors < n, beta.ppf(1 - delta, errors + 1, np.maximum(n - errors, 1)), 1.0)
-    enough = np.flatnonzero(n >= ceil(log(delta) / log(1 - tested_at)))
+    enough = np.flatnonzero(n >= least_units(tested_at, delta))
     tested = enough[enough >= grid.start(tested_at, delta, units)]
     failed = np.flatnonzero(bound[tested] > tested_at)
     passed = tested[: failed[0]] if failed.size else tested
@@ -292,6 +292,15 @@ def certify_verdicts(
     asserted_is_right = rule_scores(p_true, asserted, label, "accept")[1]
     ceiling = coverage_ceiling(float(asserted_is_right.mean()), 1 - alpha)
     return replace(max(rules, key=lambda rule: rule.coverage or 0.0), ceiling=ceiling)
+
+
+def least_units(alpha: float, delta: float) -> int:
+    """Units that have to be accepted before a test can pass, without a single error.
+
+    >>> least_units(0.05, 0.1)
+    45
+    """
+    return ceil(log(delta) / log(1 - alpha))
 
 
 def rule_confidence(p_true: ArrayLike, asserted: ArrayLike, kind: Kind) -> NDArray[np.float32]:

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import ceil, log
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from spatialtrust.decision.certification import Grid, certify
+from spatialtrust.decision.certification import Grid, certify, least_units
 from spatialtrust.decision.rule import (
     DecisionRule,
     Decisions,
@@ -320,15 +319,6 @@ def certify_gate(
         reserve=reserve,
         repaired_at=repaired_at,
     )
-
-
-def least_units(alpha: float, delta: float) -> int:
-    """Units that have to be accepted before a test can pass, without a single error.
-
-    >>> least_units(0.05, 0.1)
-    45
-    """
-    return ceil(log(delta) / log(1 - alpha))
 
 
 def _units(groups: NDArray[Any]) -> int:

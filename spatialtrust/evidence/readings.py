@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from spatialtrust.evidence import priors
 from spatialtrust.evidence.columns import relation_places
 from spatialtrust.reasons import bit
-from spatialtrust.relations import NAMES, RELATIONS
+from spatialtrust.relations import BESIDE, NAMES, RELATIONS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,14 +73,13 @@ _METRES: Final = 2.0  # how far apart things of known size are, at least, that a
 _SUPPORTING: Final = ("on", "on top of")
 _UNDER: Final = ("under", "beneath", "over")
 """Said of what is directly below or above; boxes are read as those of ``above`` are."""
-_BESIDE: Final = ("next to", "beside", "adjacent to", "alongside", "at the side of")
 
 
 def _rule_of(name: str) -> str:
     relation = RELATIONS[name]
     if name in _SUPPORTING:
         return "on"
-    if name in _BESIDE:
+    if name in BESIDE:
         return "next to"
     if relation.family == "horizontal":
         return "beside"

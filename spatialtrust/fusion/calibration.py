@@ -22,7 +22,7 @@ from spatialtrust.numbers import as_numbers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from spatialtrust.arrays import Float64
 
@@ -255,6 +255,33 @@ def least_log_loss(
     start[-1] = 0.0 if features.shape[1] > 1 else 1.0
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B")
     return [float(weight) for weight in found.x]
+
+
+def shrunk_logistic(
+    features: Float64, label: NDArray[Any], mean: Float64, spread: Float64
+) -> Float64:
+    """Most probable weights (k,) of a logistic regression under normal priors.
+
+    Parameters
+    ----------
+    features: (N, k).
+    label: (N,) 1: true, 0: false.
+    mean, spread: (k,) means and standard deviations of the priors.
+
+    >>> shrunk_logistic(np.ones((2, 1)), np.array([1, 1]), np.zeros(1), np.full(1, 1e-3)).round(3)
+    array([0.])
+    """
+    from scipy.optimize import minimize
+
+    truth = np.asarray(label, dtype=np.float64)
+
+    def loss(weights: Float64) -> tuple[float, Float64]:
+        logit = features @ weights
+        away = (weights - mean) / spread
+        value = (np.logaddexp(0, logit) - truth * logit).sum() + (away**2).sum() / 2
+        return float(value), features.T @ (sigmoid(logit) - truth) + away / spread
+
+    return np.asarray(minimize(loss, mean, jac=True, method="L-BFGS-B").x, dtype=np.float64)
 
 
 def _beta_features(logit: Float64) -> Float64:

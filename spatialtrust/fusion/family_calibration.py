@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from spatialtrust.fusion.calibration import sigmoid
+from spatialtrust.fusion.calibration import shrunk_logistic, sigmoid
 from spatialtrust.relations import FAMILIES, NAMES, RELATIONS
 
 if TYPE_CHECKING:
@@ -69,28 +69,15 @@ class FamilyCalibration:
 
         Source: this package; the model is that of Gelman and Hill 2007, chapter 13.
         """
-        from scipy.optimize import minimize
-
         expected = cls() if near is None else near
-        family, count = _FAMILY[relation], len(FAMILIES)
-        truth, x = np.asarray(label, dtype=np.float64), np.asarray(logit, dtype=np.float64)
+        count = len(FAMILIES)
+        x = np.asarray(logit, dtype=np.float64)[:, None]
+        shared_and_own = np.column_stack([np.ones(len(x)), np.eye(count)[_FAMILY[relation]]])
+        features = np.concatenate([x * shared_and_own, shared_and_own], axis=1)
         mean = np.concatenate([[expected.slope], expected.own_slope, [expected.intercept],
                                expected.own_intercept])  # fmt: skip
-        precision = np.concatenate(
-            [[_OVERALL[k] ** -2.0, *np.full(count, _OWN[k] ** -2.0)] for k in (0, 1)]
-        )
-
-        def loss(weights: Float64) -> tuple[float, Float64]:
-            slope, intercept = weights[: count + 1], weights[count + 1 :]
-            z = (slope[0] + slope[1:][family]) * x + intercept[0] + intercept[1:][family]
-            wrong = sigmoid(z) - truth
-            away = weights - mean
-            value = (np.logaddexp(0, z) - truth * z).sum() + (precision * away**2).sum() / 2
-            by_family = [np.bincount(family, part, count) for part in (wrong * x, wrong)]
-            gradient = np.concatenate([[part.sum(), *part] for part in by_family])
-            return float(value), gradient + precision * away
-
-        found = minimize(loss, mean, jac=True, method="L-BFGS-B").x
+        spread = np.concatenate([[_OVERALL[k], *np.full(count, _OWN[k])] for k in (0, 1)])
+        found = shrunk_logistic(features, label, mean, spread)
         return cls(
             float(found[0]), float(found[count + 1]), found[1 : count + 1], found[count + 2 :]
         )

@@ -353,10 +353,46 @@ class TrustModel:
         ------
         InputError: the model was fitted on images of these rows, or they are too few.
         """
-        self._require_unseen(np.unique(groups))
         rows = certify_only(
             self.layers, _features(evidence), np.asarray(label), np.asarray(groups), seed
         )
+        return self.certified_by(
+            rows,
+            calibrated_on=calibrated_on,
+            images=np.unique(groups),
+            name=name,
+            asker=asker,
+            for_pairs=for_pairs,
+        )
+
+    def certified_by(
+        self,
+        rows: CertifyingRows,
+        *,
+        calibrated_on: str,
+        images: Iterable[str],
+        name: str | None = None,
+        asker: str | None = None,
+        for_pairs: bool = True,
+    ) -> Self:
+        """The same layers with certifying rows that were made elsewhere.
+
+        Parameters
+        ----------
+        rows: whose images nothing of the model has seen.
+        images: names of these images.
+        calibrated_on, name, asker, for_pairs: see :meth:`fit`.
+
+        Raises
+        ------
+        InputError: the model was fitted on some of the images.
+        """
+        known = self.images.intersection(image_hashes(images))
+        if known:
+            raise InputError(
+                f'"{self.name}" was fitted on {len(known)} of these images; a certificate needs '
+                "images that it has not seen"
+            )
         return replace(
             self,
             name=name or calibrated_on,
@@ -366,34 +402,6 @@ class TrustModel:
             for_pairs=for_pairs,
             sha256="",
         )
-
-    def certified_by(
-        self, rows: CertifyingRows, *, calibrated_on: str, images: Iterable[str], asker: str | None
-    ) -> Self:
-        """The same layers with certifying rows that were made elsewhere, of pairs of a scene.
-
-        Raises
-        ------
-        InputError: the model was fitted on some of the images.
-        """
-        self._require_unseen(images)
-        return replace(
-            self,
-            name=calibrated_on,
-            calibrated_on=calibrated_on,
-            certifying=rows,
-            asker=asker,
-            for_pairs=True,
-            sha256="",
-        )
-
-    def _require_unseen(self, images: Iterable[str]) -> None:
-        known = self.images.intersection(image_hashes(images))
-        if known:
-            raise InputError(
-                f'"{self.name}" was fitted on {len(known)} of these images; a certificate needs '
-                "images that it has not seen"
-            )
 
 
 @cache

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from spatialtrust.evidence.readings import RULES
-from spatialtrust.fusion.calibration import sigmoid
+from spatialtrust.fusion.calibration import shrunk_logistic, sigmoid
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
@@ -72,23 +72,11 @@ class PairCalibration:
         cell: (N,), see :func:`cells_of`.
         label: (N,) 1: physically true, 0: not, or debatable.
         """
-        from scipy.optimize import minimize
-
         names, row = np.unique(cell, return_inverse=True)
-        truth, x = np.asarray(label, dtype=np.float64), np.asarray(logit, dtype=np.float64)
+        features = np.column_stack([logit, np.ones(len(row)), np.eye(len(names))[row]])
         mean = np.concatenate([[1.0, 0.0], _expected(names)])
         spread = np.concatenate([_SPREAD[:2], np.full(len(names), _SPREAD[2])])
-
-        def loss(weights: Float64) -> tuple[float, Float64]:
-            z = weights[0] * x + weights[1] + weights[2:][row]
-            wrong = sigmoid(z) - truth
-            away = (weights - mean) / spread
-            value = (np.logaddexp(0, z) - truth * z).sum() + (away**2).sum() / 2
-            own = np.bincount(row, wrong, len(names))
-            gradient = np.concatenate([[(wrong * x).sum(), wrong.sum()], own])
-            return float(value), gradient + away / spread
-
-        found = minimize(loss, mean, jac=True, method="L-BFGS-B").x
+        found = shrunk_logistic(features, label, mean, spread)
         cells = dict(zip(names.tolist(), found[2:].tolist(), strict=True))
         return cls(float(found[0]), float(found[1]), cells)
 

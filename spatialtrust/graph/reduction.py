@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from spatialtrust.graph.repair import BESIDE, supports
-from spatialtrust.relations import RELATIONS
+from spatialtrust.graph.repair import supports
+from spatialtrust.relations import BESIDE, RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from spatialtrust.relations import RELATIONS
+from spatialtrust.relations import BESIDE, RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,9 +34,6 @@ EXACT_NODES: Final = 16
 
 LEAST_WEIGHT: Final = 1e-3
 """What dropping an edge below even odds costs; above zero, so none is dropped without need."""
-
-BESIDE: Final = ("next to", "beside", "adjacent to", "alongside", "at the side of")
-"""Said of things that stand by each other, none on or in the other."""
 
 Arc = tuple[int, int]
 Saying = tuple[str, bool, bool]

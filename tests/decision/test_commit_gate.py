@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from spatialtrust.decision.certification import least_units
 from spatialtrust.decision.certifying_rows import CertifyingRows
 from spatialtrust.decision.commit_gate import (
     Gate,
     certify_gate,
     decide_by,
-    least_units,
     rule_from_dict,
 )
 from spatialtrust.decision.rule import DecisionRule
