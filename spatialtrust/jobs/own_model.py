@@ -63,9 +63,13 @@ def fit_from(
     InputError: no row has a label, or too few have.
     """
     source = Path(source)
-    if source.is_dir() and (judged := read_labels(source)) and OF_GRAPH in judged.purpose:
-        return _on_graphs(source, judged, base, name)
-    read = _of_run(source) if source.is_dir() else _of_file(source, box_format, box_unit)
+    if source.is_dir():
+        judged = read_labels(source)
+        if OF_GRAPH in judged.purpose:
+            return _on_graphs(source, judged, base, name)
+        read = _of_run(judged)
+    else:
+        read = _of_file(source, box_format, box_unit)
     features, label, image, purpose, asker, notes = read
     if not label.size:
         raise InputError(f"{source}: no row has a label; give 1 (true) or 0 (false)")
@@ -143,21 +147,20 @@ def _on_graphs(
         )
     )
     drawn = set(judged.claims.strings("image_id"))
-    edges = [graph.edges for graph in graphs if graph.image_id in drawn]
-    names = [graph.image_id for graph in graphs if graph.image_id in drawn]
-    whole = [all(key in label_of for key in rows["claim_id"].to_pylist()) for rows in edges]
-    table = pa.concat_tables(
-        [rows for rows, all_of_it in zip(edges, whole, strict=True) if all_of_it]
-    )
-    if not any(whole):
+    labelled = [(g.image_id, g.edges) for g in graphs if g.image_id in drawn]
+    whole = [
+        (image, edges)
+        for image, edges in labelled
+        if all(key in label_of for key in edges["claim_id"].to_pylist())
+    ]
+    if not whole:
         raise InputError(
             f"{source}: no image has a label on each of its edges; judge whole images "
             "(spatialtrust label RUN --images 30)"
         )
-    image = np.repeat(
-        np.flatnonzero(whole),
-        [len(e) for e, all_of_it in zip(edges, whole, strict=True) if all_of_it],
-    )
+    seen = [image for image, _ in whole]
+    table = pa.concat_tables([edges for _, edges in whole])
+    image = np.repeat(np.arange(len(whole)), [len(edges) for _, edges in whole])
     label = np.array([label_of[key] for key in table["claim_id"].to_pylist()], np.int8)
     rows = CertifyingRows(
         image.astype(np.int32),
@@ -168,14 +171,13 @@ def _on_graphs(
         relation_places(table["relation"]),
         repaired_at,
     )
-    seen = [known for known, all_of_it in zip(names, whole, strict=True) if all_of_it]
     model = start.certified_by(
         rows,
         calibrated_on=name or source.name,
         images=seen,
         asker=_asker(judged.answers) or start.asker,
     )
-    partly = len(whole) - sum(whole)
+    partly = len(labelled) - len(whole)
     notes = [f"{partly} images do not certify: some of their edges have no label"] if partly else []
     guarantees = {f"{t:g}": str(model.rule(accuracy=t, delta=DELTA)) for t in TARGETS}
     per_relation = {f"{t:g}": str(model.gate(precision=t, delta=DELTA)) for t in TARGETS}
@@ -253,8 +255,7 @@ def _said(file: ClaimFile) -> list[str]:
 _MOST_FAULTS: Final = 50
 
 
-def _of_run(source: Path) -> _Rows:
-    judged = read_labels(source)
+def _of_run(judged: Labelled) -> _Rows:
     return (
         Features.from_table(judged.evidence),
         judged.claims.column("label").to_numpy(),

@@ -179,6 +179,16 @@ def test_whole_labelled_images_certify_repaired_graphs(tmp_path: Path) -> None:
         verify(_rows(2), model=mine, accuracy=0.9, delta=0.1)
 
 
+def test_no_image_with_all_its_labels_is_one_clear_error(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    write_labels(run, images=2)
+    lines = (run / "labels.csv").read_text(encoding="utf-8").splitlines()
+    judged = lines[1].replace(",,graph,", ",1,graph,")
+    (run / "labels.csv").write_text("\n".join([lines[0], judged, *lines[2:]]), encoding="utf-8")
+    with pytest.raises(InputError, match="no image has a label on each of its edges"):
+        fit_from(run)
+
+
 def test_graphs_are_certified_for_the_model_that_scored_them(tmp_path: Path) -> None:
     run = _run(tmp_path)
     write_labels(run, images=2)
