@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt overrides.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.5"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
-		--overrides overrides.txt xgboost-cpu -e ".[hf,ray,ros,report,dev]"
+		--overrides overrides.txt xgboost-cpu -e ".[hf,ray,ros,rerun,xlsx,csp,report,dev]"
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
