@@ -215,10 +215,10 @@ def fit(
     `--certify-only` fits nothing, changes no probability, and gives an exact one.
     """
     from spatialtrust.io.results import expect_ending
-    from spatialtrust.jobs.own_model import fit_from
+    from spatialtrust.jobs.own_model import fit
 
     expect_ending(out, (".json",))
-    model, report = fit_from(
+    model, report = fit(
         claims,
         base=base,
         name=name,
