@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from spatialtrust.fusion.model import TrustModel
 
-
-def model_card(model: TrustModel) -> str:
-    """What ``repr(model)`` prints.
+def model_card(model: Any) -> str:
+    """What ``repr(model)`` prints of a :class:`~spatialtrust.fusion.model.TrustModel`.
 
     >>> from spatialtrust.fusion.model import TrustModel
     >>> print(model_card(TrustModel.load("vsr-boxes")).splitlines()[0])
@@ -33,7 +30,7 @@ def model_card(model: TrustModel) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _certifies(model: TrustModel) -> str:
+def _certifies(model: Any) -> str:
     rows = model.certifying
     if rows is None:
         return "nothing; it holds no rows to certify with (spatialtrust label, spatialtrust fit)"

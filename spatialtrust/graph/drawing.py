@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError
+from spatialtrust.graph.naming import display_names
 from spatialtrust.graph.ranking import rank_of
 from spatialtrust.relations import RELATIONS
 
@@ -184,17 +184,6 @@ def encode(pixels: Pixels) -> bytes:
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     _, content = cv2.imencode(".jpg", pixels[:, :, ::-1], options)
     return bytes(content.tobytes())
-
-
-def display_names(graph: SceneGraph) -> dict[str, str]:
-    """Object ids to phrases; of several objects with one phrase each is numbered."""
-    ids, phrases = graph.objects.strings("object_id"), graph.objects.strings("phrase")
-    total = Counter(phrases)
-    counters = {phrase: count(1) for phrase in total}
-    return {
-        str(name): f"{phrase} {next(counters[phrase])}" if total[phrase] > 1 else str(phrase)
-        for name, phrase in zip(ids, phrases, strict=True)
-    }
 
 
 def choose_arrows(graph: SceneGraph, boxes: Mapping[str | None, Float64]) -> list[Arrow]:

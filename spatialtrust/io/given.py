@@ -148,9 +148,7 @@ def _of_frame(frame: Any) -> pa.Table:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f'the DataFrame has two columns "{twice[0]}"; give each its own name')
-    columns = {
-        name: _series(frame.iloc[:, place]) for place, name in enumerate(names)
-    }
+    columns = {name: _series(frame.iloc[:, place]) for place, name in enumerate(names)}
     levels = index_names(frame)
     values = {None if name is None else str(name): k for k, name in enumerate(frame.index.names)}
     unnamed = iter(k for k, name in enumerate(frame.index.names) if name is None)

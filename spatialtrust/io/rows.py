@@ -291,5 +291,7 @@ def as_column(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
-        as_text = (v if v is None or isinstance(v, str) else json.dumps(v, default=str) for v in values)
+        as_text = (
+            v if v is None or isinstance(v, str) else json.dumps(v, default=str) for v in values
+        )
         return pa.array(list(as_text), pa.string())

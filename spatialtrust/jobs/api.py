@@ -70,7 +70,9 @@ class SpatialTrust:
             f"{config.asker}, trust model {config.trust_model}"
         )
 
-    def graph(self, image: Any, objects: str | Sequence[str] = (), *, boxes: Any = None) -> SceneGraph:
+    def graph(
+        self, image: Any, objects: str | Sequence[str] = (), *, boxes: Any = None
+    ) -> SceneGraph:
         """The scene graph of one image, contradictions repaired.
 
         Parameters

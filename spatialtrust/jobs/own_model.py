@@ -144,9 +144,7 @@ def fit(
     return Fitted(model, report)
 
 
-def _on_graphs(
-    source: Path, judged: Labelled, base: str | Path, name: str | None
-) -> Fitted:
+def _on_graphs(source: Path, judged: Labelled, base: str | Path, name: str | None) -> Fitted:
     """The base as it is, certified on the repaired graphs of whole labelled images."""
     if set(judged.purpose) != {OF_GRAPH}:
         raise InputError(

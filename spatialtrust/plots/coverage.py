@@ -22,9 +22,7 @@ _BAND: Final = 24
 UNKNOWN: Final = "no labelled claim has a confidence"
 
 
-def risk_coverage(
-    verdicts: Any, *, resamples: int = 200, seed: int = 0, axes: Any = None
-) -> Any:
+def risk_coverage(verdicts: Any, *, resamples: int = 200, seed: int = 0, axes: Any = None) -> Any:
     """How often what is covered is wrong, as less sure claims are covered too.
 
     One line for what was asserted (ranked by P(it is right)), with its 95 % interval by image, one

