@@ -27,7 +27,7 @@ def to_pandas(table: pa.Table) -> Any:
     MissingDependencyError: pandas is not installed.
     """
     try:
-        import pandas as pd
+        import pandas as pd  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingDependencyError("pandas", "report", "to_pandas()") from error
     columns = {}

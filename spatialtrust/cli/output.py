@@ -1,28 +1,104 @@
-"""What commands print: JSON on stdout, progress on stderr."""
+"""What commands print: tables for people, JSON for programs on stdout; progress on stderr.
+
+Who reads is told by stdout: a terminal gets tables, anything else JSON, as ``--json`` does.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
+import re
 import sys
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from spatialtrust.errors import InputError, SpatialTrustError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
+    from spatialtrust.errors import RowError
 
-def emit(result: Any) -> None:
-    """Print a result as JSON; NaN is null."""
-    typer.echo(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))
+
+class Commands(TyperGroup):
+    """The commands, each of which takes ``--json``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take ``--json`` out, wherever it stands among the options of a command."""
+        end = args.index("--") if "--" in args else len(args)
+        _JSON.set("--json" in args[:end])
+        kept = [word for word in args[:end] if word != "--json"]
+        return super().parse_args(ctx, [*kept, *args[end:]])
+
+
+_JSON: Final[ContextVar[bool]] = ContextVar("json", default=False)
+"""Whether JSON was asked for."""
+
+
+def for_people() -> bool:
+    """Whether somebody reads stdout on a terminal and did not ask for JSON."""
+    return sys.stdout.isatty() and not _JSON.get()
+
+
+def emit(result: Any, people: str | None = None) -> None:
+    """Print a result: as tables on a terminal, else as JSON in which NaN is null.
+
+    Parameters
+    ----------
+    people: what a terminal shows instead of the tables made of the result.
+    """
+    if not for_people():
+        typer.echo(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))
+    elif people is not None:
+        typer.echo(people)
+    else:
+        from rich.console import Console
+
+        from spatialtrust.cli.tables import rendered
+
+        Console().print(rendered(plain(result)))
+
+
+def say_faults(faults: Sequence[RowError], most: int = 3) -> None:
+    """Problems of rows on stderr, counted by kind, each with its first few rows."""
+    for line in by_kind(faults, most):
+        say(line)
+
+
+def by_kind(faults: Sequence[RowError], most: int = 3) -> list[str]:
+    """Problems of rows, one line a kind: how many rows, the first of them, and what is wrong.
+
+    A kind is a field and a problem whatever the values in it.
+
+    >>> from spatialtrust.errors import RowError
+    >>> by_kind([RowError("a.csv", row, "label", f'"{row}" is not a label') for row in (2, 5, 9)])
+    ['3 rows, label: a.csv:2: label "2" is not a label (also 5, 9)']
+    """
+    kinds: dict[tuple[str, str], list[RowError]] = {}
+    for fault in faults:
+        told = str(fault).removeprefix(f"{fault.source}:{fault.row}")
+        kinds.setdefault((fault.field, _VALUES.sub("", told)), []).append(fault)
+    lines = []
+    for (field, _), found in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        if len(found) == 1:
+            lines.append(str(found[0]))
+            continue
+        rows = ", ".join(str(fault.row) for fault in found[1:most])
+        more = " ..." if len(found) > most else ""
+        lines.append(f"{len(found)} rows, {field}: {found[0]} (also {rows}{more})")
+    return lines
+
+
+_VALUES: Final = re.compile(r"""("[^"]*"|'[^']*'|\[[^\]]*\]|[-+]?\d[\d.e+-]*)""")
+"""What differs between rows of one kind of problem: quoted texts, lists and numbers."""
 
 
 def say(text: str) -> None:
@@ -46,9 +122,9 @@ def plain_errors() -> Iterator[None]:
 def progress(noun: str) -> Iterator[Callable[[int, int], None]]:
     """A counter on stderr: things seen, and things newly done."""
     from rich.console import Console
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(noun)
 
@@ -71,15 +147,24 @@ def images_done(total: int | None) -> Iterator[Callable[[int, str], None]]:
     A function to call with how many more are done, and what is being done.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     handler = _Above(console)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
     log = logging.getLogger("spatialtrust")
     log.addHandler(handler)
     try:
-        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        with Progress(*columns, *times, console=console, transient=True) as bar:
             task = bar.add_task("images", total=total)
 
             def advance(count: int, doing: str) -> None:

@@ -44,6 +44,7 @@ class LabelledColumns:
     p_yes: NDArray[np.float64] | None
 
     def select(self, rows: NDArray[np.bool_]) -> LabelledColumns:
+        """The claims where a mask is true."""
         kept: dict[str, Any] = {
             name: None if (column := getattr(self, name)) is None else column[rows]
             for name in self.__slots__

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from spatialtrust.arrays import Float64
     from spatialtrust.decision.commit_gate import Rule
-    from spatialtrust.graph.queries import Edge
     from spatialtrust.graph import SceneGraph
+    from spatialtrust.graph.queries import Edge
 
 EVIDENCE: Final[Mapping[str, str]] = {
     "prompt": "another prompt",
@@ -196,7 +196,7 @@ class Explainer:
             )
             if p_true < 0.5:
                 short = "" if threshold is None else f", far from {threshold:g} either way"
-            brief = "too close to call" if close else "not sure enough"
+            brief = "too close to call" if close else short.removeprefix(", ") or "not sure enough"
             return f"cut, P(true) {p}{short}", brief, settled_by
         told = [
             PROSE[code].split(";")[0]  # what would settle it is said at the end

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ from spatialtrust.io.rows import RawRows, as_column, read_rows
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Held = str | Path | pa.Table | Mapping[str, Any] | Iterable[Mapping[str, Any]] | Any
+    Held: TypeAlias = str | Path | pa.Table | Mapping[str, Any] | Iterable[Mapping[str, Any]] | Any
 
 SOURCE: Final = "rows"
 FORMS: Final = "a path, a DataFrame, an Arrow table, a list of rows (dictionaries), or one row"
@@ -40,7 +40,7 @@ def rows_of(claims: Held) -> RawRows:
     FileError: see :func:`spatialtrust.io.rows.read_rows`.
     """
     if isinstance(claims, str | os.PathLike):
-        return read_rows(claims)  # type: ignore[arg-type]
+        return read_rows(os.fspath(claims))
     if is_frame(claims):
         return RawRows.from_table(_of_frame(claims), "DataFrame")
     if isinstance(claims, Mapping):

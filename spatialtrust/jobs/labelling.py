@@ -17,7 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.decision.certification import least_units, most_errors, upper_bound
 from spatialtrust.decision.rule import DecisionRule
+from spatialtrust.defaults import DELTA, TARGETS
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.files import write_text
 from spatialtrust.graph.formats import from_dict
@@ -26,6 +28,8 @@ from spatialtrust.run.folder import RunFolder
 from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from spatialtrust.graph import SceneGraph
@@ -75,26 +79,33 @@ def choose(
     Parameters
     ----------
     claims: all claims that will be judged later.
-    p_true: (N,) of each; NaN: cannot be judged by boxes, never chosen to fit.
+    p_true: (N,) of each; NaN: nothing would ever be emitted of it, so it is never chosen, and no
+        label is spent on it.
     rows: how many together.
     certify_only: all of them are drawn at random, from all images.
 
     Returns
     -------
-    Positions. The first are drawn uniformly from the claims of a random half of the images, so each
-    claim has the same chance. The second are those nearest even odds in the other half, one of each
-    image before a second of any.
+    Positions. The first are drawn uniformly from the claims with a probability of a random half of
+    the images, so each has the same chance. The second are those nearest even odds in the other
+    half, one of each image before a second of any.
 
     Raises
     ------
-    InputError: there are fewer than two images with claims.
+    InputError: there are fewer than two images with claims, or no claim has a probability.
     """
     images = np.asarray(
         pc.index_in(claims.column("image_id"), pc.unique(claims.column("image_id")))
     )
     count = int(images.max(initial=-1)) + 1
+    known = np.isfinite(p_true)
+    if not known.any():
+        raise InputError(
+            "no claim of the run has a probability, so nothing would be emitted whatever is "
+            "judged; see why: spatialtrust link RUN --explain"
+        )
     if certify_only:
-        everything = np.random.default_rng(seed).permutation(len(images))
+        everything = np.random.default_rng(seed).permutation(np.flatnonzero(known))
         return np.sort(everything[:rows]), everything[:0]
     if count < 2:
         raise InputError(
@@ -104,10 +115,10 @@ def choose(
     generator = np.random.default_rng(seed)
     half = np.zeros(count, dtype=np.bool_)
     half[generator.permutation(count)[: -(-count // 2)]] = True
-    certifying = np.flatnonzero(half[images])
+    certifying = np.flatnonzero(half[images] & known)
     certify = generator.permutation(certifying)[: rows // 2]
     unsure = np.abs(p_true.astype(np.float64) - 0.5)
-    fitting = np.flatnonzero(~half[images] & np.isfinite(unsure))
+    fitting = np.flatnonzero(~half[images] & known)
     order = fitting[np.lexsort((fitting, unsure[fitting], images[fitting]))]
     turn = np.arange(len(order)) - np.searchsorted(images[order], images[order])
     fit = order[np.lexsort((order, unsure[order], turn))][: rows - len(certify)]
@@ -122,8 +133,10 @@ def write_labels(
     *,
     certify_only: bool = False,
     images: int | None = None,
+    accuracies: Sequence[float] = TARGETS,
+    delta: float = DELTA,
 ) -> dict[str, Any]:
-    """Write a CSV of claims to judge, and a picture of each.
+    """Write a CSV of claims to judge, and a picture of each; and say what they can promise.
 
     What the model thinks of a claim is not in it, so that it cannot sway who judges.
 
@@ -134,12 +147,20 @@ def write_labels(
     certify_only: see :func:`choose`.
     images: judge whole images instead: every edge of the repaired graphs of so many, drawn at
         random among those that have edges.
+    accuracies, delta: guarantees of which is said whether these labels can support them.
+
+    Returns
+    -------
+    ``out``; ``certify`` and ``fit``, the rows of each purpose; and what :func:`prospects` says.
 
     Raises
     ------
     FileError: the CSV exists already, or cannot be written.
-    InputError: the run has no scores yet.
+    InputError: the run has no scores yet, or an accuracy or delta is no share.
     """
+    for name, value in [*(("accuracy", share) for share in accuracies), ("delta", delta)]:
+        if not 0 < value < 1:
+            raise InputError(f"{name} is {value}; give a share between 0 and 1, such as 0.9")
     with RunFolder(run) as folder:
         folder.require(["images", "detections", "claims", "scores"])
         target = Path(out) if out is not None else folder.path / LABELS
@@ -148,20 +169,85 @@ def write_labels(
         claims = Claims.from_arrow(folder.whole("claims")).sorted()
         if images is not None:
             certify, fit = _whole(folder, claims, images, seed), np.zeros(0, dtype=np.int64)
+            held = images
         else:
             scores = Evidence.from_arrow(folder.whole("scores")).sorted()
             p_true = scores.numbers("p_true")
+            held = _image_count(claims, np.flatnonzero(np.isfinite(p_true)))
             certify, fit = choose(claims, p_true, rows, seed, certify_only=certify_only)
         chosen = np.concatenate([certify, fit])
         random = "certify" if images is None else OF_GRAPH
         purposes = [random] * len(certify) + ["fit"] * len(fit)
+        told = prospects(_image_count(claims, certify), accuracies, delta)
+        if len(fit):
+            told["notes"].append(
+                f"half of the images only fit; --certify-only lets all {held} images certify"
+            )
         listed = _listed(folder, claims.take(chosen), purposes)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(listed)
     write_text(text.getvalue(), target)
-    return {"out": str(target), "certify": len(certify), "fit": len(fit)}
+    counts = {"out": str(target), "certify": len(certify), "fit": len(fit)}
+    return {**counts, "images_to_judge": held, **told}
+
+
+def prospects(images: int, accuracies: Sequence[float], delta: float) -> dict[str, Any]:
+    """What labels on so many images can certify at best, before anyone judges them.
+
+    At best: every image has an answer that is confident enough to be accepted. A certificate counts
+    images, not rows: of each one accepted claim is drawn (:func:`spatialtrust.decision.
+    certification.certify`).
+
+    Parameters
+    ----------
+    images: that certify.
+    accuracies, delta: the guarantees to ask about.
+
+    Returns
+    -------
+    ``certifying_images``; ``best_accuracy``, certified if none of them is wrong; ``guarantees``,
+    for each accuracy ``mistakes`` (images that may be wrong; None: out of reach), ``images_needed``
+    without a mistake, and ``more_images``; ``notes``, the same in sentences.
+
+    >>> found = prospects(24, [0.9, 0.95], 0.1)
+    >>> [(g["accuracy"], g["mistakes"], g["more_images"]) for g in found["guarantees"]]
+    [(0.9, 0, 0), (0.95, None, 21)]
+    """
+    best = 1 - float(upper_bound(0, images, delta)) if images else 0.0
+    guarantees, said = [], []
+    for accuracy in accuracies:
+        most = int(most_errors(images, 1 - accuracy, delta)) if images else -1
+        needed = least_units(1 - accuracy, delta)
+        guarantees.append(
+            {
+                "accuracy": accuracy,
+                "delta": delta,
+                "mistakes": most if most >= 0 else None,
+                "images_needed": needed,
+                "more_images": max(needed - images, 0),
+            }
+        )
+        if most >= 0:
+            said.append(f"{accuracy:.0%} with at most {most} of {images} images wrong")
+        else:
+            said.append(f"{accuracy:.0%} is out of reach: it needs {needed - images} more images")
+    notes = [
+        f"{images} images certify; at best (no mistake, every image covered) they certify "
+        f"{best:.1%} accuracy at delta {delta:g}",
+        f"at delta {delta:g}: {'; '.join(said)}",
+    ]
+    return {
+        "certifying_images": images,
+        "best_accuracy": round(best, 4),
+        "guarantees": guarantees,
+        "notes": notes,
+    }
+
+
+def _image_count(claims: Claims, rows: NDArray[np.int64]) -> int:
+    return int(pc.count_distinct(claims.take(rows).column("image_id")).as_py())
 
 
 def repaired_graphs(folder: RunFolder) -> tuple[float, list[SceneGraph]]:

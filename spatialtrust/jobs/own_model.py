@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.decision.certifying_rows import CertifyingRows, image_hashes
-from spatialtrust.defaults import DELTA, TRUST_MODEL
+from spatialtrust.defaults import DELTA, TARGETS, TRUST_MODEL
 from spatialtrust.errors import InputError
 from spatialtrust.evidence.columns import Features, relation_places
 from spatialtrust.evidence.gathering import collect
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from spatialtrust.io.given import Held
     from spatialtrust.jobs.labelling import Labelled
     from spatialtrust.tables import Answers
-
-TARGETS: Final = (0.8, 0.9, 0.95)
-"""Accuracies for which a fresh model says what it can guarantee."""
 
 
 class Fitted(NamedTuple):
@@ -65,8 +62,8 @@ def fit(
     Parameters
     ----------
     source: claims as ``verify`` takes them (a file, a DataFrame, rows), with a ``label``; or a run
-        folder with the labels that ``spatialtrust label`` asked for. A column ``purpose`` says which rows may
-        ``certify`` (drawn at random) and which only ``fit``.
+        folder with the labels that ``spatialtrust label`` asked for. A column ``purpose`` says
+        which rows may ``certify`` (drawn at random) and which only ``fit``.
     base: model to start from.
     name: what the data is called, in everything the model says; None: the source's name.
     box_format, box_unit: how a file's boxes are written; None: from the numbers.

@@ -17,9 +17,10 @@ when something is drawn: ``pip install "spatialtrust[report]"``.
 
 from spatialtrust.plots.confidences import confidence_histogram, importance, reliability
 from spatialtrust.plots.coverage import accuracy_curves, coverage_targets, risk_coverage
-from spatialtrust.plots.pages import evaluation, save, save_curves
+from spatialtrust.plots.pages import ENDINGS, evaluation, save, save_curves
 
 __all__ = [
+    "ENDINGS",
     "accuracy_curves",
     "confidence_histogram",
     "coverage_targets",

@@ -14,7 +14,6 @@ pytest.importorskip("torch")
 from spatialtrust.backends.tabletop import scene_truth
 from spatialtrust.backends.tabletop.training.pool import TRAINING_SEEDS
 from spatialtrust.cli.commands import app
-from spatialtrust.plots import save_curves
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph.files import load_graph
 from spatialtrust.jobs.demo import (
@@ -27,6 +26,7 @@ from spatialtrust.jobs.demo import (
     examine,
     write_pictures,
 )
+from spatialtrust.plots import save_curves
 from spatialtrust.run.config import SHIPPED_FOR
 
 

@@ -74,7 +74,7 @@ def boxes_held(boxes: Any, image_id: str, phrases: Sequence[str] = ()) -> Record
         )
     names = pa.array([image_id] * len(found.boxes), pa.string())
     place = found.boxes.schema.get_field_index("name")
-    sizes = {image_id: size for size in found.sizes.values()}
+    sizes = {image_id: next(iter(found.sizes.values()))} if found.sizes else {}
     return replace(
         found,
         boxes=found.boxes.set_column(place, found.boxes.schema.field("name"), names),
