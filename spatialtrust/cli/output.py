@@ -45,7 +45,11 @@ _JSON: Final[ContextVar[bool]] = ContextVar("json", default=False)
 
 def for_people() -> bool:
     """Whether somebody reads stdout on a terminal and did not ask for JSON."""
-    return sys.stdout.isatty() and not _JSON.get()
+    return _is_terminal() and not _JSON.get()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def emit(result: Any, people: str | None = None) -> None:

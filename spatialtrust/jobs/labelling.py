@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,12 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.decision.certification import least_units, most_errors, upper_bound
+from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.rule import DecisionRule
-from spatialtrust.defaults import DELTA, TARGETS
+from spatialtrust.defaults import DELTA, TARGETS, TRUST_MODEL
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.files import write_text
+from spatialtrust.fusion.answer_weights import LEAST_ROWS
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.language import sentence
+from spatialtrust.reasons import bit, encode
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images
 
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.graph import SceneGraph
+
+log: Final = logging.getLogger("spatialtrust")
 
 ROWS: Final = 200
 LABELS: Final = "labels.csv"
@@ -79,33 +86,26 @@ def choose(
     Parameters
     ----------
     claims: all claims that will be judged later.
-    p_true: (N,) of each; NaN: nothing would ever be emitted of it, so it is never chosen, and no
-        label is spent on it.
+    p_true: (N,) of each; NaN: it cannot be judged by boxes, and is never chosen to fit.
     rows: how many together.
     certify_only: all of them are drawn at random, from all images.
 
     Returns
     -------
-    Positions. The first are drawn uniformly from the claims with a probability of a random half of
-    the images, so each has the same chance. The second are those nearest even odds in the other
-    half, one of each image before a second of any.
+    Positions. The first are drawn uniformly from the claims of a random half of the images, so each
+    claim has the same chance. The second are those nearest even odds in the other half, one of each
+    image before a second of any.
 
     Raises
     ------
-    InputError: there are fewer than two images with claims, or no claim has a probability.
+    InputError: there are fewer than two images with claims.
     """
     images = np.asarray(
         pc.index_in(claims.column("image_id"), pc.unique(claims.column("image_id")))
     )
     count = int(images.max(initial=-1)) + 1
-    known = np.isfinite(p_true)
-    if not known.any():
-        raise InputError(
-            "no claim of the run has a probability, so nothing would be emitted whatever is "
-            "judged; see why: spatialtrust link RUN --explain"
-        )
     if certify_only:
-        everything = np.random.default_rng(seed).permutation(np.flatnonzero(known))
+        everything = np.random.default_rng(seed).permutation(len(images))
         return np.sort(everything[:rows]), everything[:0]
     if count < 2:
         raise InputError(
@@ -115,10 +115,10 @@ def choose(
     generator = np.random.default_rng(seed)
     half = np.zeros(count, dtype=np.bool_)
     half[generator.permutation(count)[: -(-count // 2)]] = True
-    certifying = np.flatnonzero(half[images] & known)
+    certifying = np.flatnonzero(half[images])
     certify = generator.permutation(certifying)[: rows // 2]
     unsure = np.abs(p_true.astype(np.float64) - 0.5)
-    fitting = np.flatnonzero(~half[images] & known)
+    fitting = np.flatnonzero(~half[images] & np.isfinite(unsure))
     order = fitting[np.lexsort((fitting, unsure[fitting], images[fitting]))]
     turn = np.arange(len(order)) - np.searchsorted(images[order], images[order])
     fit = order[np.lexsort((order, unsure[order], turn))][: rows - len(certify)]
@@ -169,16 +169,40 @@ def write_labels(
         claims = Claims.from_arrow(folder.whole("claims")).sorted()
         if images is not None:
             certify, fit = _whole(folder, claims, images, seed), np.zeros(0, dtype=np.int64)
-            held = images
+            held, can_certify = images, certify
         else:
             scores = Evidence.from_arrow(folder.whole("scores")).sorted()
-            p_true = scores.numbers("p_true")
-            held = _image_count(claims, np.flatnonzero(np.isfinite(p_true)))
-            certify, fit = choose(claims, p_true, rows, seed, certify_only=certify_only)
+            fresh = np.flatnonzero(~_seen(folder, claims))
+            if not fresh.size:
+                raise InputError(
+                    f"{folder.path}: the trust model was fitted on every image of the run, so no "
+                    "label of them certifies; run it on other images"
+                )
+            held = _image_count(claims, fresh)
+            p_true = scores.numbers("p_true")[fresh]
+            certify, fit = (
+                fresh[places]
+                for places in choose(
+                    claims.take(fresh), p_true, rows, seed, certify_only=certify_only
+                )
+            )
+            can_certify = certify[_judged_by_boxes(scores)[certify]]
         chosen = np.concatenate([certify, fit])
         random = "certify" if images is None else OF_GRAPH
         purposes = [random] * len(certify) + ["fit"] * len(fit)
-        told = prospects(_image_count(claims, certify), accuracies, delta)
+        told = prospects(_image_count(claims, can_certify), accuracies, delta)
+        if images is None:
+            seen = _image_count(claims, np.arange(len(claims))) - held
+            told["notes"] += [
+                *([f"{seen} images are left out: the trust model was fitted on them"] * bool(seen)),
+                f"fit also needs at least {LEAST_ROWS // 2} rows judged true and as many judged "
+                "false among those that certify",
+            ]
+        if certify_only and told["certifying_images"] < held:
+            told["notes"].append(
+                f"{held - told['certifying_images']} images have no row among those drawn (crowded "
+                "images have most); more --rows bring in more of them"
+            )
         if len(fit):
             told["notes"].append(
                 f"half of the images only fit; --certify-only lets all {held} images certify"
@@ -244,6 +268,32 @@ def prospects(images: int, accuracies: Sequence[float], delta: float) -> dict[st
         "guarantees": guarantees,
         "notes": notes,
     }
+
+
+def _seen(folder: RunFolder, claims: Claims) -> NDArray[np.bool_]:
+    """(N,) claims on images that the models were fitted on which ``fit`` may start from."""
+    scores = folder.settings("scores")
+    fused = str(scores["made_with"]["model"]) if scores else TRUST_MODEL
+    known: set[str] = set()
+    for name in {TRUST_MODEL, fused}:
+        try:
+            known |= TrustModel.load(name).images
+        except FileError as error:
+            log.warning("%s; whether it was fitted on these images is not known", error)
+    owners = claims.column("image_id").combine_chunks().dictionary_encode()
+    seen = np.array([code in known for code in image_hashes(owners.dictionary.to_pylist())], bool)
+    return np.asarray(seen[owners.indices.to_numpy()], dtype=np.bool_)
+
+
+def _judged_by_boxes(scores: Evidence) -> NDArray[np.bool_]:
+    """(N,) claims of which a fitted model can say how likely they are: their boxes are known.
+
+    What only a reading keeps from a probability a fitted model judges, see
+    :mod:`spatialtrust.evidence.readings`.
+    """
+    unread = np.uint32(bit("picture_only") | bit("needs_depth"))
+    masks = encode(scores.column("reasons"))
+    return np.asarray(np.isfinite(scores.numbers("p_true")) | ((masks & unread) > 0))
 
 
 def _image_count(claims: Claims, rows: NDArray[np.int64]) -> int:
