@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import re
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from spatialtrust.errors import InputError, SpatialTrustError
+from spatialtrust.errors import InputError, SpatialTrustError, by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,34 +74,6 @@ def say_faults(faults: Sequence[RowError], most: int = 3) -> None:
     """Problems of rows on stderr, counted by kind, each with its first few rows."""
     for line in by_kind(faults, most):
         say(line)
-
-
-def by_kind(faults: Sequence[RowError], most: int = 3) -> list[str]:
-    """Problems of rows, one line a kind: how many rows, the first of them, and what is wrong.
-
-    A kind is a field and a problem whatever the values in it.
-
-    >>> from spatialtrust.errors import RowError
-    >>> by_kind([RowError("a.csv", row, "label", f'"{row}" is not a label') for row in (2, 5, 9)])
-    ['3 rows, label: a.csv:2: label "2" is not a label (also 5, 9)']
-    """
-    kinds: dict[tuple[str, str], list[RowError]] = {}
-    for fault in faults:
-        told = str(fault).removeprefix(f"{fault.source}:{fault.row}")
-        kinds.setdefault((fault.field, _VALUES.sub("", told)), []).append(fault)
-    lines = []
-    for (field, _), found in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
-        if len(found) == 1:
-            lines.append(str(found[0]))
-            continue
-        rows = ", ".join(str(fault.row) for fault in found[1:most])
-        more = " ..." if len(found) > most else ""
-        lines.append(f"{len(found)} rows, {field}: {found[0]} (also {rows}{more})")
-    return lines
-
-
-_VALUES: Final = re.compile(r"""("[^"]*"|'[^']*'|\[[^\]]*\]|[-+]?\d[\d.e+-]*)""")
-"""What differs between rows of one kind of problem: quoted texts, lists and numbers."""
 
 
 def say(text: str) -> None:

@@ -303,8 +303,8 @@ def upper_bound(errors: ArrayLike, n: ArrayLike, delta: float) -> NDArray[np.flo
 
     With no error among n it is the least risk that n units can certify at all.
 
-    >>> upper_bound([0, 1], 24, 0.1).round(3).tolist()
-    [0.091, 0.152]
+    >>> upper_bound([0, 1], 24, 0.1).round(2).tolist()
+    [0.09, 0.15]
     """
     from scipy.stats import beta
 

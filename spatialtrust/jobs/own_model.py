@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from spatialtrust.decision.certifying_rows import CertifyingRows, image_hashes
 from spatialtrust.defaults import DELTA, TARGETS, TRUST_MODEL
-from spatialtrust.errors import InputError
+from spatialtrust.errors import InputError, by_kind
 from spatialtrust.evidence.columns import Features, relation_places
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
@@ -262,15 +262,9 @@ def _of_file(file: ClaimFile) -> _Rows:
 
 
 def _said(file: ClaimFile) -> list[str]:
-    """What was wrong with answers and rows, the first of them by name."""
+    """What was wrong with answers and rows, counted by kind."""
     said = [] if file.unparsed is None else [file.unparsed]
-    said += [str(fault) for fault in file.faults[:_MOST_FAULTS]]
-    if len(file.faults) > _MOST_FAULTS:
-        said.append(f"... and {len(file.faults) - _MOST_FAULTS} more rows")
-    return said
-
-
-_MOST_FAULTS: Final = 50
+    return [*said, *by_kind(file.faults)]
 
 
 def _of_run(judged: Labelled) -> _Rows:
