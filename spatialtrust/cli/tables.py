@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _MOST_ROWS = 40
+_MOST_COLUMNS = 6
+_ALIKE = 4
+"""So many records under names of their own are a table."""
 
 
 def rendered(result: Any) -> RenderableType:
-    """JSON-ready data as a table of names and values; lists of records as tables of their own."""
+    """JSON-ready data as a table of names and values; records as tables of their own.
+
+    Notes are left out: they are said on stderr.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -23,8 +29,10 @@ def rendered(result: Any) -> RenderableType:
         return _records("", result)
     if not isinstance(result, dict):
         return Text(cell(result))
+    if len(result) >= _ALIKE and all(isinstance(row, dict) for row in result.values()):
+        return _records("", [{"name": name, **row} for name, row in result.items()])
     inner: list[RenderableType] = []
-    flat = _flat(result)
+    flat = _flat({name: value for name, value in result.items() if name != "notes"})
     plain_cells = {name: value for name, value in flat.items() if not _is_records(value)}
     if plain_cells:
         inner.append(_pairs(plain_cells))
@@ -65,11 +73,16 @@ def _records(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    known = dict.fromkeys(name for row in rows for name in row)
+    held = [name for name in known if any(cell(row.get(name)) for row in rows)]
+    names = held[:_MOST_COLUMNS]
+    hidden = f"further columns, with --json: {', '.join(held[_MOST_COLUMNS:])}"
     more = f" (the first {_MOST_ROWS} of {len(rows)})" if len(rows) > _MOST_ROWS else ""
     table = Table(title=f"{title}{more}" or None, title_justify="left", pad_edge=False)
     for name in names:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows[:_MOST_ROWS]:
         table.add_row(*(Text(cell(row.get(name))) for name in names))
+    if len(held) > _MOST_COLUMNS:
+        table.caption = hidden
     return table
