@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-_MOST_ROWS = 40
+_MOST_ROWS = 100
 _MOST_COLUMNS = 6
 _ALIKE = 4
 """So many records under names of their own are a table."""

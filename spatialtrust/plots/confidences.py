@@ -67,9 +67,10 @@ def reliability(verdicts: Any, *, bins: int = 10, axes: Any = None) -> Any:
         ece, floor = metrics.ece(confidence, right), metrics.ece_floor(confidence)
         ax.set_title(f"ECE {ece:.3f} (by chance alone {floor:.3f})", fontsize=10)
     ax.set(xlabel="P(what was asserted is right)", ylabel="share right")
-    ax.set(xlim=(-0.02, 1.02), ylim=(0, 1.02))
+    ax.set(xlim=(-0.02, 1.02), ylim=(0, 1.3))  # with room for the legend
+    ax.set_yticks(np.linspace(0, 1, 6))
     ax.grid(alpha=0.3)
-    legend(ax, loc="best")
+    legend(ax, loc="upper left")
     return ax
 
 
