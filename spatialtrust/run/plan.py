@@ -21,7 +21,7 @@ from spatialtrust.fusion.model import ANSWERS_UNUSED
 from spatialtrust.io.images import find_images
 from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
 from spatialtrust.relations import canonical
-from spatialtrust.run.config import NO_ASKER
+from spatialtrust.run.config import HELD, NO_ASKER
 from spatialtrust.run.engine import run
 from spatialtrust.run.folder import MANIFEST, RunFolder
 from spatialtrust.run.inputs import (
@@ -186,7 +186,10 @@ class _Steps:
     def detect(self) -> list[Stage]:
         config = self.config
         recorded = config.recorded_boxes
-        revision = revision_of(recorded) if recorded else self.models.detector.revision
+        if config.detector == HELD:
+            revision = None
+        else:
+            revision = revision_of(recorded) if recorded else self.models.detector.revision
         stage = Detect(config.detector, revision, config.objects, config.options(), config.gpus)
         return [ReadImages(), opened_by(stage, lambda: self.models.detector)]
 

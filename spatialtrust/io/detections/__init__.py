@@ -21,8 +21,9 @@ Files of one image each may lie in a folder. Crowd regions (COCO ``iscrowd``) ar
 passed over.
 """
 
+from spatialtrust.io.detections.held import boxes_held
 from spatialtrust.io.detections.reading import read_detections
 from spatialtrust.io.detections.rows import BoxError, Recorded
 from spatialtrust.io.detections.supervision import from_supervision
 
-__all__ = ["BoxError", "Recorded", "from_supervision", "read_detections"]
+__all__ = ["BoxError", "Recorded", "boxes_held", "from_supervision", "read_detections"]
