@@ -73,6 +73,35 @@ class FailurePredictor:
         """The labelled images `fit` has used."""
         return LabelledData(self.labelled_split, int(self._fitted()["labelled_rows"]))
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by name, as scikit-learn asks for them (``deep`` has nothing to add)."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters; what was fitted before stays until `fit` is called again.
+
+        Raises: InputError for a name that is no parameter.
+        """
+        known = self.__dataclass_fields__
+        if unknown := set(parameters) - set(known):
+            raise InputError(
+                f'{type(self).__name__} has no option "{min(unknown)}"; valid: {", ".join(known)}'
+            )
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        return self
+
+    def check(self) -> None:
+        """Refuse parameters out of range; `fit` calls it, whoever only plans to fit may.
+
+        Raises: InputError naming the parameter and what is valid.
+        """
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its scores should know about how `fit` ended; mostly nothing."""
+        return tuple(self._fitted().get("notes", ()))
+
     def save(self, path: str | Path) -> Path:
         """Write parameters and fitted state to one ``.safetensors`` file, atomically.
 
