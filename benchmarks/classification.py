@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from spatialtrust.classify.embedded_images import EmbeddedImages
+    from spatialtrust.classify.image_set import EmbeddedImages
 
 
 class Digits:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.classify.embedded_images import EmbeddedImages
+    from spatialtrust.classify.image_set import EmbeddedImages
 
 COMPONENTS: Final[dict[str, dict[str, Any]]] = {
     "image": {"attention": "none", "predicted": False},

@@ -21,7 +21,7 @@ from spatialtrust.defaults import DELTA
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spatialtrust.classify.embedded_images import EmbeddedImages
+    from spatialtrust.classify.image_set import EmbeddedImages
 
 app = typer.Typer(
     name="classify",
