@@ -122,11 +122,11 @@ class EmbeddedImages:
     def __post_init__(self) -> None:
         expect_positive(self.logit_scale, "logit_scale")
         given = None if self.given_logits is None else _matrix(self.given_logits, "logits")
-        images = None if self.images is None else _units(self.images, "images")
+        images = None if self.images is None else unit_embeddings(self.images, "images")
         rows = len(images) if images is not None else 0 if given is None else len(given)
         images = np.empty((rows, 0), dtype=np.float32) if images is None else images
         if self.texts is not None:
-            texts = _units(self.texts, "texts")
+            texts = unit_embeddings(self.texts, "texts")
         elif given is not None:
             texts = np.empty((given.shape[1], images.shape[1] * 0), dtype=np.float32)
         else:
@@ -157,7 +157,7 @@ class EmbeddedImages:
         for name, unit in (("captions", True), ("auxiliary", False)):
             array = getattr(self, name)
             if array is not None:
-                array = (_units if unit else _matrix)(array, name)
+                array = (unit_embeddings if unit else _matrix)(array, name)
                 _expect_length(array, name, rows)
                 values[name] = array
         if not len(self.image_ids) and rows:
@@ -229,8 +229,8 @@ def _matrix(values: ArrayLike, name: str) -> Float32:
     return np.asarray(as_floats(values, name), dtype=np.float32)
 
 
-def _units(values: ArrayLike, name: str) -> Float32:
-    """The same with rows of unit length; what was not is scaled, and said."""
+def unit_embeddings(values: ArrayLike, name: str) -> Float32:
+    """Float32 rows of unit length; what was not is scaled, and logged under this name."""
     array = _matrix(values, name)
     length = np.sqrt(np.einsum("ij,ij->i", array, array, dtype=np.float64))
     if not array.shape[1]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from spatialtrust.classify.image_set import OWN, EmbeddedImages, LastLayers
+from spatialtrust.classify.image_set import OWN, EmbeddedImages, LastLayers, unit_embeddings
 from spatialtrust.errors import FileError, InputError, MissingDependencyError
 from spatialtrust.io.parquet import read_table
 
@@ -98,6 +98,8 @@ def splits_from_arrays(
     Raises: InputError that names split, array and row.
     """
     parts = {}
+    if texts is not None:
+        texts = unit_embeddings(texts, "texts")
     for name, arrays in splits.items():
         known: Any = {} if layers is None else layers[name]
         try:
@@ -106,8 +108,11 @@ def splits_from_arrays(
                     raise InputError("labels: missing; give one class index per image")
                 rows = len(arrays.get("images", ()))
                 arrays = {**arrays, "labels": np.full(rows, -1)}  # noqa: PLW2901
+            images: Any = arrays.get("images")
+            if images is not None:
+                images = unit_embeddings(images, "images" if len(splits) == 1 else f"{name} images")
             parts[name] = EmbeddedImages(
-                images=arrays.get("images"),  # type: ignore[arg-type]
+                images=images,
                 texts=_no_texts() if texts is None and "logits" not in arrays else texts,
                 labels=arrays["labels"],
                 class_names=class_names,
@@ -120,8 +125,9 @@ def splits_from_arrays(
                 last_layers=LastLayers(**known) if known else None,
             )
         except InputError as error:
-            where = f"{name} split: " if len(splits) > 1 else ""
-            raise InputError(f"{where}{error}") from None
+            told = str(error)
+            where = f"{name} split: " if len(splits) > 1 and not told.startswith(name) else ""
+            raise InputError(where + told) from None
     if len(parts) == 1:
         return {"all": next(iter(parts.values()))}
     return parts

@@ -83,7 +83,7 @@ def to_markdown(found: Comparison) -> str:
 
 def to_latex(found: Comparison) -> str:
     """A ``tabular`` with booktabs rules, and what it means as comments above."""
-    titles, rows = _cells(found, lambda text: rf"\textbf{{{text}}}", _no_latex)
+    titles, rows = _cells(found, lambda text: rf"\textbf{{{text}}}", _no_latex, r"$^{=}$")
     lines = [f"% {line}" for line in caption(found)]
     lines += [
         r"% \usepackage{booktabs}",
@@ -149,7 +149,10 @@ def caption(found: Comparison) -> list[str]:
 
 
 def _cells(
-    found: Comparison, bold: Callable[[str], str], escape: Callable[[str], str]
+    found: Comparison,
+    bold: Callable[[str], str],
+    escape: Callable[[str], str],
+    tied: str = " =",
 ) -> tuple[Row, list[Row]]:
     """Titles, and a row per method: all cells, or the name and why it has none."""
     metrics = [
@@ -165,20 +168,20 @@ def _cells(
             rows.append([escape(name), escape(_one_line(entry["status"]))])
             continue
         row = [escape(name), escape(entry["labelled_data"]), escape(f"{entry['accuracy']:.1%}")]
-        row += [_cell(entry, metric, bold) for metric in metrics]
+        row += [_cell(entry, metric, bold, tied) for metric in metrics]
         row += [escape(f"{entry['certified_coverage']:.1%}")] if certified else []
         rows.append(row)
     return titles, rows
 
 
-def _cell(entry: dict[str, Any], metric: str, bold: Callable[[str], str]) -> str:
+def _cell(entry: dict[str, Any], metric: str, bold: Callable[[str], str], tied: str) -> str:
     value, ends = entry[metric], (entry[f"{metric}_low"], entry[f"{metric}_high"])
     if np.isnan(value):
         return "-"
     scale, digits = (100, 1) if metric in _PERCENT else (1, 4)
     text = f"{scale * value:.{digits}f}"
     rank = entry[f"{metric}_rank"]
-    shown = bold(text) if rank == 1 else text + (" =" if rank == 2 else "")
+    shown = bold(text) if rank == 1 else text + (tied if rank == 2 else "")
     return f"{shown} [{scale * ends[0]:.{digits}f}, {scale * ends[1]:.{digits}f}]"
 
 

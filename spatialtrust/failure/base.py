@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the file layout; files of another version are refused."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,8 @@ class FailurePredictor:
 
     def _store(self, tensors: Mapping[str, NDArray[Any]], **facts: Any) -> Self:
         self.tensors_, self.facts_ = dict(tensors), facts
+        for note in self.notes:
+            _LOG.warning("%s: %s", type(self).__name__, note)
         return self
 
 

@@ -7,7 +7,6 @@ A Laplace approximation of the two projections that map encoder activations to e
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from spatialtrust.arrays import Float64
 
-_LOG: Final = logging.getLogger(__name__)
 IDENTITY_NOTE: Final = (
     "without the model's own projections, and activations before them, this cannot be the "
     "published method: the identity after embeddings degenerates"
@@ -134,22 +132,29 @@ class BayesVLM(FailurePredictor):
             part = slice(start, start + candidates)
             image_b += infonce_curvature(image_out[part], text_out[part], logit_scale)
             text_b += infonce_curvature(text_out[part], image_out[part], logit_scale)
-        if image_projection is None or text_projection is None:
-            _LOG.warning("BayesVLM: %s", IDENTITY_NOTE)
-        self.fit_curvature(
+        return self._fit(
             Curvature(image_w, image.T @ image / root, image_b / root),
             Curvature(text_w, text.T @ text / root, text_b / root),
             logit_scale=logit_scale,
             pairs=len(image),
+            notes=[IDENTITY_NOTE] if image_projection is None or text_projection is None else [],
         )
-        if image_projection is None or text_projection is None:
-            self.facts_["notes"] = [IDENTITY_NOTE]
-        return self
 
     def fit_curvature(
         self, image: Curvature, text: Curvature, *, logit_scale: float, pairs: int
     ) -> Self:
         """Use curvature gathered elsewhere, such as the published matrices of a large proxy set."""
+        return self._fit(image, text, logit_scale=logit_scale, pairs=pairs, notes=[])
+
+    def _fit(
+        self,
+        image: Curvature,
+        text: Curvature,
+        *,
+        logit_scale: float,
+        pairs: int,
+        notes: list[str],
+    ) -> Self:
         self.check()
         expect_positive(logit_scale, "logit_scale")
         tensors: dict[str, NDArray[Any]] = {}
@@ -167,7 +172,12 @@ class BayesVLM(FailurePredictor):
             tensors[f"{name}_output_variance"] = np.diag(np.linalg.inv(b)).copy()
             facts[f"{name}_prior_precision"] = float(precision)
         return self._store(
-            tensors, **facts, labelled_rows=0, pairs=pairs, logit_scale=float(logit_scale)
+            tensors,
+            **facts,
+            labelled_rows=0,
+            pairs=pairs,
+            logit_scale=float(logit_scale),
+            notes=notes,
         )
 
     def similarity(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     Loss = Callable[[torch.Tensor], torch.Tensor]
     Progress = Callable[[int, int], None]
-
-_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,7 @@ def train(
 
     ``loss`` and ``validation_loss`` take a tensor of row indices on the module's device;
     ``progress`` is called after each epoch with how many are done, and how many there will be at
-    most. Training that early stopping did not end is warned of and noted: it may have been cut
+    most. Training that early stopping did not end is noted: it may have been cut
     short.
     """
     plan.check()
@@ -191,7 +188,6 @@ def train(
             f"training ended at its last epoch ({epoch}; the best was {best_epoch}) before early "
             f"stopping could end it, so it may be cut short: try epochs={2 * plan.epochs}"
         )
-        _LOG.warning("%s", note)
         found["notes"] = [note]
     return found
 
