@@ -287,7 +287,7 @@ def _new(name: str, seed: int, options: Mapping[str, Any]) -> Any:
     """A learned method with its options."""
     kind, defaults = LEARNED[name]
     cls: Any = getattr(failure, kind)
-    known = cls.__dataclass_fields__
+    known = cls.parameters()
     if unknown := set(options) - set(known):
         raise InputError(f'{kind} has no option "{min(unknown)}"; valid: {", ".join(known)}')
     seeded = {"seed": seed} if "seed" in known else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -78,14 +78,19 @@ class FailurePredictor:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name, as scikit-learn asks for them (``deep`` has nothing to add)."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.parameters()}
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """Names of the parameters, in order."""
+        return tuple(field.name for field in fields(cls))
 
     def set_params(self, **parameters: Any) -> Self:
         """Change parameters; what was fitted before stays until `fit` is called again.
 
         Raises: InputError for a name that is no parameter.
         """
-        known = self.__dataclass_fields__
+        known = self.parameters()
         if unknown := set(parameters) - set(known):
             raise InputError(
                 f'{type(self).__name__} has no option "{min(unknown)}"; valid: {", ".join(known)}'
