@@ -61,10 +61,10 @@ def read_array(path: str | Path, role: str) -> Any:
         ) from None
     except Exception as error:  # damaged files raise whatever their library likes
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "allow_pickle" in reason or "pickle" in reason.lower():
+        if any(word in reason.lower() for word in ("pickle", "python objects", "weights only")):
             raise FileError(
                 file,
-                f"{role}: holds Python objects, and unpickling them could run code",
+                f"{role}: holds Python objects (or is damaged), and unpickling could run code",
                 "save plain numbers, as np.save(file, np.asarray(values, dtype=float)) does",
             ) from None
         raise FileError(
