@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,9 +41,13 @@ class Card:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        found = asdict(self) | {"options": dict(self.options), "needs": list(self.needs)}
-        del found["kind"]
-        return found
+        return {
+            "options": dict(self.options),
+            "labels": self.labels,
+            "needs": list(self.needs),
+            "source": self.source,
+            "cost": self.cost,
+        }
 
 
 def _free(source: str) -> Card:
