@@ -2,8 +2,8 @@
 
     python -m benchmarks.worlds [--seeds 1]       a few minutes a seed
 
-- **text ambiguity**: all images are equally noisy, and the texts of neighbouring classes nearly coincide. Which
-  classes those are can be learned from labels.
+- **text ambiguity**: all images are equally noisy, and the texts of neighbouring classes nearly
+  coincide. Which classes those are can be learned from labels.
 - **noise only**: texts are right, images are noisy, each to its own degree. Labels have nothing to
   add to the model's own logits.
 - **256 captions**, **1,024 captions**: the candidates of an image are the captions of its batch;
