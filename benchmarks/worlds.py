@@ -139,14 +139,14 @@ def show_captions(candidates: int, seeds: range) -> None:
             train, test, ["mcm", "margin", "lvu", "vilu"], candidates=candidates, seed=seed,
             resamples=300,
         )  # fmt: skip
-        identity = {"vilu": {"projection": "identity"}}
+        learned = {"vilu": {"projection": "learned"}}
         other = compare_captions(
-            train, test, ["vilu"], candidates=candidates, seed=seed, resamples=300, options=identity
+            train, test, ["vilu"], candidates=candidates, seed=seed, resamples=300, options=learned
         )
         found.append((one, other))
     show(f"{candidates:,} captions", [one for one, _ in found])
-    frozen = [100 * other.table["auroc"][0].as_py() for _, other in found]
-    print(f"\nvilu with identity projections: {np.mean(frozen):.1f} ± {np.ptp(frozen) / 2:.1f}")
+    moved = [100 * other.table["auroc"][0].as_py() for _, other in found]
+    print(f"\nvilu with learned projections: {np.mean(moved):.1f} ± {np.ptp(moved) / 2:.1f}")
 
 
 def main() -> None:

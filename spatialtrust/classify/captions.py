@@ -12,7 +12,14 @@ from spatialtrust import failure
 from spatialtrust.classify import judging
 from spatialtrust.classify.comparison import Comparison
 from spatialtrust.classify.judging import Scored, judge
-from spatialtrust.classify.methods import LABEL_FREE, Method, captions_of, fit_captions, unfitted
+from spatialtrust.classify.methods import (
+    LABEL_FREE,
+    Method,
+    captions_of,
+    fit_captions,
+    own_wins,
+    unfitted,
+)
 from spatialtrust.errors import InputError, SpatialTrustError
 from spatialtrust.failure.checks import expect_count
 
@@ -153,7 +160,7 @@ def _score(method: Method, images: EmbeddedImages, candidates: int) -> Scored:
     for start in range(0, len(images), candidates):
         part = slice(start, start + candidates)
         logits = images.logit_scale * images.images[part] @ captions[part].T
-        correct[part] = logits.diagonal() == logits.max(axis=1)
+        correct[part] = own_wins(logits, images.logit_scale)
         if predictor is not None:
             confidence[part] = predictor.score(images.images[part], captions[part])
         else:

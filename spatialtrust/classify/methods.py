@@ -16,14 +16,14 @@ from spatialtrust import failure
 from spatialtrust.classify.catalogue import CATALOGUE
 from spatialtrust.errors import InputError, suggest
 from spatialtrust.failure import FailurePredictor, LabelledData
-from spatialtrust.failure.checks import softmax
+from spatialtrust.failure.checks import CAPTION_TIE, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from spatialtrust.arrays import Float64
+    from spatialtrust.arrays import Float64, Floats
     from spatialtrust.classify.image_set import EmbeddedImages, LastLayers
     from spatialtrust.classify.splits import Splits
 
@@ -237,6 +237,12 @@ def captions_of(images: EmbeddedImages) -> NDArray[np.float32]:
             "caption column, or WebDataset archives)"
         )
     return images.captions
+
+
+def own_wins(logits: Floats, logit_scale: float) -> NDArray[np.bool_]:
+    """Whether each row's own caption (the diagonal) has the largest logit, or ties with it."""
+    largest = logits.max(axis=1) - CAPTION_TIE * logit_scale
+    return np.asarray(logits.diagonal() >= largest)
 
 
 def load_method(name: str) -> Method:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 25
 """Working memory of one block of rows: small enough for the cache, large enough for BLAS."""
 
+CAPTION_TIE = 1e-6
+"""Cosines this close are ties: the same caption twice, whatever order a product was summed in."""
+
 _MOST = 2**53
 
 

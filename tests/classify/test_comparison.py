@@ -542,7 +542,7 @@ def test_visual_only_scores_fall_short_where_the_candidates_change(digits: Any) 
     train, test = digits.embedded("train", 6000, 1), digits.embedded("test", 3000, 2)
     found = {
         row["variant"].partition(",")[0]: row["auroc"]
-        for row in candidates(train, test, sizes=(128,), seeds=(0,)).to_pylist()
+        for row in candidates(train, test, sizes=(128,), seeds=(0,), epochs=30).to_pylist()
     }
     assert found["vilu"] > found["lvu"] + 0.03
     assert found["vilu"] > found["mcm"] + 0.03
