@@ -173,7 +173,7 @@ def test_half_precision_answers_are_close(chat, pictures, claims, kind, every_re
 
 def test_rows_that_cannot_be_asked_say_why(chat, pictures):
     said = [
-        ("mug " * 600, "text_too_long"),
+        ("mug " * 1200, "text_too_long"),
         ("mug <|im_end|>", "text_has_control_tokens"),
         ("<|image_pad|> mug", "text_has_control_tokens"),
         ("mug", "ok"),

@@ -36,8 +36,13 @@ GEMMA = (
     "{% endif %}{% endfor %}<end_of_turn>\n{% endfor %}"
     "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
 )
-TEXT = {**_layers(32, 2), "num_key_value_heads": 2, "max_position_embeddings": 512}
 SAMPLE = ("Answer", "with", "yes", "or", "Describe", "picture", "user", "assistant", "USER")
+
+
+def _text(width: int) -> dict[str, Any]:
+    """A language model of two layers (four, where it is wide)."""
+    layers = 2 if width <= 32 else 4
+    return {**_layers(width, layers), "num_key_value_heads": 2, "max_position_embeddings": 1024}
 
 
 def tokenizer(
@@ -63,7 +68,7 @@ def tokenizer(
     return found
 
 
-def llava(folder: Path, **text: Any) -> Path:
+def llava(folder: Path, width: int = 32) -> Path:
     """CLIP and Llama; the picture has a fixed number of tokens."""
     from transformers import CLIPImageProcessorPil, LlavaConfig, LlavaForConditionalGeneration
 
@@ -72,7 +77,7 @@ def llava(folder: Path, **text: Any) -> Path:
         vision_config={
             "model_type": "clip_vision_model", **_layers(32, 3), "image_size": 28, "patch_size": 7,
         },
-        text_config={"model_type": "llama", **TEXT, "vocab_size": len(words), **text},
+        text_config={"model_type": "llama", **_text(width), "vocab_size": len(words)},
         image_token_id=words.convert_tokens_to_ids("<image>"),
         image_seq_length=16,
     )  # fmt: skip
@@ -84,7 +89,7 @@ def llava(folder: Path, **text: Any) -> Path:
     return _save(folder, LlavaForConditionalGeneration, config, words, processor, extra)
 
 
-def qwen(folder: Path, version: str = "2", **text: Any) -> Path:
+def qwen(folder: Path, version: str = "2", width: int = 32) -> Path:
     """Qwen2-VL, Qwen2.5-VL or Qwen3-VL: any resolution, positions in three dimensions."""
     import transformers
 
@@ -103,17 +108,21 @@ def qwen(folder: Path, version: str = "2", **text: Any) -> Path:
     prefix = {"2": "Qwen2VL", "2.5": "Qwen2_5_VL", "3": "Qwen3VL"}[version]
     vision: dict[str, Any] = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2}
     if version == "2":
-        vision |= {"embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2}
+        vision |= {"embed_dim": 32, "hidden_size": width, "mlp_ratio": 2}
     else:
-        vision |= {"hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 32}
+        vision |= {"hidden_size": 32, "intermediate_size": 64, "out_hidden_size": width}
     if version == "2.5":
         vision |= {"window_size": 16, "fullatt_block_indexes": [1]}
     if version == "3":
         vision |= {"deepstack_visual_indexes": [0], "num_position_embeddings": 64}
-    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
-    given = {**TEXT, "vocab_size": len(words), "rope_parameters": rope, **text}
+    rope = {
+        "rope_type": "default",
+        "mrope_section": [width // 32, width // 32, width // 16],
+        "rope_theta": 10000.0,
+    }
+    given = {**_text(width), "vocab_size": len(words), "rope_parameters": rope}
     if version == "3":
-        given["head_dim"] = 8
+        given["head_dim"] = width // 4
     config = getattr(transformers, f"{prefix}Config")(
         text_config=given, vision_config=vision, tie_word_embeddings=False, **ids
     )
@@ -125,7 +134,7 @@ def qwen(folder: Path, version: str = "2", **text: Any) -> Path:
     return _save(folder, model, config, words, processor, extra)
 
 
-def smolvlm(folder: Path, name: str = "SmolVLM", **text: Any) -> Path:
+def smolvlm(folder: Path, name: str = "SmolVLM", width: int = 32) -> Path:
     """SmolVLM or Idefics3: the picture in tiles, with row and column tokens."""
     import transformers
 
@@ -136,8 +145,8 @@ def smolvlm(folder: Path, name: str = "SmolVLM", **text: Any) -> Path:
     )  # fmt: skip
     config = getattr(transformers, f"{name}Config")(
         vision_config={**_layers(32, 2), "image_size": 28, "patch_size": 7},
-        text_config={"model_type": "llama", **TEXT, "vocab_size": len(words), "pad_token_id": 1,
-                     **text},
+        text_config={"model_type": "llama", **_text(width), "vocab_size": len(words),
+                     "pad_token_id": 1},
         image_token_id=words.convert_tokens_to_ids("<image>"),
         scale_factor=2,
         pad_token_id=1,
@@ -150,7 +159,7 @@ def smolvlm(folder: Path, name: str = "SmolVLM", **text: Any) -> Path:
     return _save(folder, model, config, words, processor, extra)
 
 
-def internvl(folder: Path, **text: Any) -> Path:
+def internvl(folder: Path, width: int = 32) -> Path:
     """InternVL: the picture in tiles and a thumbnail."""
     from transformers import (
         GotOcr2ImageProcessorPil,
@@ -166,7 +175,7 @@ def internvl(folder: Path, **text: Any) -> Path:
     )  # fmt: skip
     config = InternVLConfig(
         vision_config={**_layers(32, 2), "image_size": [28, 28], "patch_size": [7, 7]},
-        text_config={"model_type": "qwen2", **TEXT, "vocab_size": len(words), **text},
+        text_config={"model_type": "qwen2", **_text(width), "vocab_size": len(words)},
         image_token_id=words.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=4,
     )
@@ -177,7 +186,7 @@ def internvl(folder: Path, **text: Any) -> Path:
     return _save(folder, InternVLForConditionalGeneration, config, words, processor, extra)
 
 
-def gemma3(folder: Path, **text: Any) -> Path:
+def gemma3(folder: Path, width: int = 32) -> Path:
     """Gemma 3: the picture attends to itself both ways; layers with a short memory between."""
     from transformers import (
         Gemma3Config,
@@ -194,9 +203,9 @@ def gemma3(folder: Path, **text: Any) -> Path:
     config = Gemma3Config(
         vision_config={**_layers(32, 2), "image_size": 28, "patch_size": 7,
                        "vision_use_head": False},
-        text_config={**TEXT, "head_dim": 8, "vocab_size": len(words), "sliding_window": 8,
-                     "layer_types": ["sliding_attention", "full_attention"],
-                     "query_pre_attn_scalar": 8, **text},
+        text_config={**_text(width), "head_dim": 8, "vocab_size": len(words), "sliding_window": 8,
+                     "layer_types": ["sliding_attention", "full_attention"] * (1 if width <= 32 else 2),
+                     "query_pre_attn_scalar": 8},
         image_token_id=words.convert_tokens_to_ids("<image_soft_token>"),
         boi_token_id=words.convert_tokens_to_ids("<start_of_image>"),
         eoi_token_id=words.convert_tokens_to_ids("<end_of_image>"),
@@ -207,7 +216,7 @@ def gemma3(folder: Path, **text: Any) -> Path:
     return _save(folder, Gemma3ForConditionalGeneration, config, words, processor, extra)
 
 
-def paligemma(folder: Path, **text: Any) -> Path:
+def paligemma(folder: Path, width: int = 32) -> Path:
     """PaliGemma: no chat template; picture and question attend to each other."""
     from transformers import (
         PaliGemmaConfig,
@@ -219,11 +228,11 @@ def paligemma(folder: Path, **text: Any) -> Path:
     words.add_tokens([f"<loc{i:0>4}>" for i in range(1024)] + [f"<seg{i:0>3}>" for i in range(128)])
     config = PaliGemmaConfig(
         vision_config={**_layers(32, 2), "image_size": 28, "patch_size": 7,
-                       "projection_dim": 32, "vision_use_head": False},
-        text_config={"model_type": "gemma", **TEXT, "head_dim": 8, "vocab_size": len(words),
-                     **text},
+                       "projection_dim": width, "vision_use_head": False},
+        text_config={"model_type": "gemma", **_text(width), "head_dim": 8,
+                     "vocab_size": len(words)},
         image_token_id=words.convert_tokens_to_ids("<image>"),
-        projection_dim=32,
+        projection_dim=width,
     )  # fmt: skip
     processor = SiglipImageProcessorPil(size={"height": 28, "width": 28}, image_seq_length=16)
     extra = {"processor_class": "PaliGemmaProcessor"}
@@ -233,10 +242,10 @@ def paligemma(folder: Path, **text: Any) -> Path:
 MAKERS = {
     "llava": llava,
     "qwen2-vl": qwen,
-    "qwen2.5-vl": lambda folder: qwen(folder, "2.5"),
-    "qwen3-vl": lambda folder: qwen(folder, "3"),
+    "qwen2.5-vl": lambda folder, **how: qwen(folder, "2.5", **how),
+    "qwen3-vl": lambda folder, **how: qwen(folder, "3", **how),
     "smolvlm": smolvlm,
-    "idefics3": lambda folder: smolvlm(folder, "Idefics3"),
+    "idefics3": lambda folder, **how: smolvlm(folder, "Idefics3", **how),
     "internvl": internvl,
     "gemma3": gemma3,
     "paligemma": paligemma,
