@@ -200,11 +200,12 @@ def gemma3(folder: Path, width: int = 32) -> Path:
         "<start_of_turn>", "<end_of_turn>", *named.values(), template=GEMMA,
         image="<start_of_image>", named=named,
     )  # fmt: skip
+    kinds = ["sliding_attention", "full_attention"]
     config = Gemma3Config(
         vision_config={**_layers(32, 2), "image_size": 28, "patch_size": 7,
                        "vision_use_head": False},
         text_config={**_text(width), "head_dim": 8, "vocab_size": len(words), "sliding_window": 8,
-                     "layer_types": ["sliding_attention", "full_attention"] * (1 if width <= 32 else 2),
+                     "layer_types": kinds if width <= 32 else 2 * kinds,
                      "query_pre_attn_scalar": 8},
         image_token_id=words.convert_tokens_to_ids("<image_soft_token>"),
         boi_token_id=words.convert_tokens_to_ids("<start_of_image>"),

@@ -11,11 +11,13 @@ True
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from spatialtrust.backends import asking
 from spatialtrust.backends.install import home
@@ -23,6 +25,11 @@ from spatialtrust.backends.served.target import Target, parse_target
 
 if TYPE_CHECKING:
     from spatialtrust.backends.base import Options
+
+
+log: Final = logging.getLogger("spatialtrust")
+
+_HERE: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Served(asking.ReadingAsker):
@@ -50,7 +57,16 @@ class Served(asking.ReadingAsker):
         from spatialtrust.backends.served.reader import ServedReader
         from spatialtrust.backends.served.record import Record
 
-        return ServedReader(Client(self._target, Record(self.record)))
+        parts = urlsplit(self._target.url)
+        if self._target.key and parts.scheme == "http" and parts.hostname not in _HERE:
+            log.warning(
+                "the key in %s goes to %s unencrypted; give https:// if the server has it",
+                self._target.key,
+                self._target.url,
+            )
+        record = Record(self.record)
+        log.info("replies of %s are kept in %s", self._target.model, record.path)
+        return ServedReader(Client(self._target, record))
 
     @property
     def record(self) -> Path:

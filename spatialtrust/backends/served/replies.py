@@ -100,16 +100,20 @@ def _joined(text: str) -> dict[str, Any]:
             usage = event.get("usage") or usage
         except (ValueError, AttributeError, RecursionError) as error:
             raise PassingError(f"the stream holds what is no JSON ({data[:80]!r})") from error
-        for choice in choices[:1]:
-            content += str((choice.get("delta") or {}).get("content") or "")
-            listed += list((choice.get("logprobs") or {}).get("content") or [])
-            finish = choice.get("finish_reason") or finish
+        first = choices[0] if isinstance(choices, list) and choices else {}
+        choice = first if isinstance(first, dict) else {}
+        delta, given = choice.get("delta"), choice.get("logprobs")
+        said = delta.get("content") if isinstance(delta, dict) else None
+        content += said if isinstance(said, str) else ""
+        tokens = given.get("content") if isinstance(given, dict) else None
+        listed += tokens if isinstance(tokens, list) else []
+        finish = choice.get("finish_reason") or finish
     if not done and finish is None:
         raise PassingError("the stream was cut off before its end")
-    choice = {"message": {"content": content}, "finish_reason": finish}
+    whole: dict[str, Any] = {"message": {"content": content}, "finish_reason": finish}
     if listed:
-        choice["logprobs"] = {"content": listed}
-    return {"choices": [choice], "usage": usage}
+        whole["logprobs"] = {"content": listed}
+    return {"choices": [whole], "usage": usage}
 
 
 def _told(found: Any) -> Told:

@@ -110,12 +110,12 @@ def settle(row: Row, said: Any, truth: Any, verdict: Any, *, extracted: Any = No
     verdict: the tool's own (0 or 1, true or false), or None; it counts before what is read here.
     extracted: what the tool read out of the reply, or None.
     """
-    row.reply = None if is_missing(said) else str(said)
+    row.reply = None if is_missing(said) else text_of(said)
     if row.reply is None:
         row.status = NO_REPLY
         return row
-    row.truth = None if is_missing(truth) else choice(str(truth), row.options) or str(truth).strip()
-    shown = row.reply if is_missing(extracted) else str(extracted)
+    row.truth = None if is_missing(truth) else choice(text_of(truth), row.options) or text_of(truth)
+    shown = row.reply if is_missing(extracted) else text_of(extracted)
     row.predicted = choice(shown, row.options)
     if not is_missing(verdict):
         row.is_correct = as_flag(verdict)
@@ -201,12 +201,12 @@ def first(data: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """A cell as text: whole numbers without a point, nothing as nothing."""
+    """A cell as text: whole numbers without a point, half letters as ``?``, nothing as nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip()
+    return str(value).strip().encode("utf-8", errors="replace").decode()
 
 
 def options_of(data: Mapping[str, Any]) -> dict[str, str]:
@@ -222,7 +222,7 @@ def options_of(data: Mapping[str, Any]) -> dict[str, str]:
         (data[name] for name in ("options", "choices", "answer_options") if name in data), None
     )
     if isinstance(listed, dict):
-        return {str(letter).upper(): text_of(text) for letter, text in listed.items()}
+        return {text_of(letter).upper(): text_of(text) for letter, text in listed.items()}
     if isinstance(listed, list):
         return {chr(65 + place): _bare(text_of(text)) for place, text in enumerate(listed[:26])}
     return {}

@@ -151,10 +151,10 @@ def whatsup(table: Table) -> tuple[list[Row], tuple[str, ...]]:
             right.append(None)
             continue
         assert isinstance(data, dict)
-        row.options = {chr(65 + place): str(text) for place, text in enumerate(captions[:26])}
+        row.options = {chr(65 + place): text_of(text) for place, text in enumerate(captions[:26])}
         row.image = text_of(first(data, _IMAGES))
         row.id = row.id if first(data, IDS) is not None else row.image or row.id
-        right.append(str(captions[0]))
+        right.append(text_of(captions[0]))
         scores = _scores(data.get("scores"), len(captions))
         if scores is not None:
             scored += 1
