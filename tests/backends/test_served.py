@@ -488,3 +488,16 @@ def test_killed_and_resumed_no_question_is_asked_twice_that_was_answered(tmp_pat
         third = _run(command, environment)
         assert third.stdout == second.stdout
         assert len(answered) == before + 30 - kept
+
+
+def test_one_question_that_is_never_answered_does_not_stop_later_runs(pictures, claims):
+    def act(request, number):
+        return Act(b"", 500) if "contain" in question_of(request) else sure(request)
+
+    with replaying(act) as server:
+        settings = "#concurrency=1&attempts=2"
+        for _ in range(2):
+            status = by_claim(asker(server, settings).ask(pictures, claims), "status")
+            assert status.pop("2").startswith("failed: HTTP 500")
+            assert set(status.values()) == {"ok"}
+        assert len(server.requests) == 4 + 2 + 2

@@ -136,9 +136,9 @@ class ChatReader:
             return self._picture(image)
         probe = spell(("mug", "left of", "kettle"), "default")
         tail = self.wording.tails([probe])[0]
+        inputs = self._inputs(image, probe)
         try:
-            inputs = self._inputs(image, probe)
-            seen = see(self.model, inputs, tail)
+            seen = self._see(inputs, tail)
             if self.shared is None:
                 self._try(inputs, seen, tail)
                 self.shared = True
@@ -152,6 +152,17 @@ class ChatReader:
             return self._picture(image)
         self._tokens = max(seen.length, 1)
         return seen
+
+    def _see(self, inputs: dict[str, torch.Tensor], tail: Sequence[int]) -> Seen:
+        """One pass over a picture; an architecture that cannot do it so says so the first time."""
+        try:
+            return see(self.model, inputs, tail)
+        except NotSharedError:
+            raise
+        except Exception as error:
+            if self.shared or "memory" in str(error).lower():
+                raise
+            raise NotSharedError(f"it does not keep a picture ({error})") from error
 
     def _try(self, inputs: dict[str, torch.Tensor], seen: Seen, tail: Sequence[int]) -> None:
         """Ask the first question in both ways.

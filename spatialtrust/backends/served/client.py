@@ -126,7 +126,7 @@ class Client:
         self.target.secret()  # say that the key is not set before anything is sent
         self._stop.clear()
         row_of_failures = 0
-        any_reply = False
+        any_reply = len(self.record) > 0
         queue = iter(waiting)
         pool = ThreadPoolExecutor(self.target.concurrency, "spatialtrust-ask")
         running: dict[Future[Told], int] = {}
@@ -155,8 +155,11 @@ class Client:
         """End the run where the server, not the question, is at fault."""
         code = error.code if isinstance(error, RefusedError) else None
         whole = code in _ADVICE or (code is not None and 300 <= code < 400)
+        # One question that a living server never answers must not end every run that asks it.
         passing = isinstance(error, PassingError)
-        if not whole and not (in_a_row >= min(_DEAD, asked) if passing or not any_reply else False):
+        gone = isinstance(error, PassingError) and not error.reached
+        enough = in_a_row >= (min(_DEAD, asked) if gone else _DEAD)
+        if not whole and not (enough and (passing or not any_reply)):
             return
         advice = _ADVICE.get(code or 0, "start the server, or wait until it answers again")
         if code in {400, 422}:

@@ -29,11 +29,19 @@ class PassingError(Exception):
     ----------
     wait: seconds that the server asks to wait; None: it does not say.
     busy: the server says that it is asked too much.
+    reached: there is a server; False: there was no connection.
     """
 
-    def __init__(self, problem: str, wait: float | None = None, *, busy: bool = False) -> None:
+    def __init__(
+        self,
+        problem: str,
+        wait: float | None = None,
+        *,
+        busy: bool = False,
+        reached: bool = True,
+    ) -> None:
         super().__init__(problem)
-        self.wait, self.busy = wait, busy
+        self.wait, self.busy, self.reached = wait, busy, reached
 
 
 class RefusedError(Exception):
@@ -91,10 +99,10 @@ def post(url: str, body: Mapping[str, Any], secret: str | None, timeout: float) 
         raise PassingError(f"no whole reply within {timeout:g} s") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError | socket.timeout):
-            raise PassingError(f"no connection within {timeout:g} s") from error
+            raise PassingError(f"no connection within {timeout:g} s", reached=False) from error
         reason = error.reason
         said = first_line(reason) if isinstance(reason, Exception) else str(reason)
-        raise PassingError(f"no connection ({said})") from error
+        raise PassingError(f"no connection ({said})", reached=False) from error
     except (http.client.HTTPException, OSError) as error:
         raise PassingError(
             f"the connection broke ({type(error).__name__}: {first_line(error)})"
