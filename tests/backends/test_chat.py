@@ -26,6 +26,8 @@ from spatialtrust.tables import Claims  # noqa: E402
 QWEN = ("qwen2-vl", "qwen2.5-vl", "qwen3-vl")
 SHARED = ("llava", *QWEN, "smolvlm", "idefics3", "internvl", "gemma3")
 KINDS = (*SHARED, "paligemma")
+LATER = ("qwen2.5-vl", "qwen3-vl", "idefics3", "internvl")
+"""Shapes whose code is mostly another's: compared by `make test-slow`."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,10 @@ def spoken(reader, stated):
     return ids[len(before) :]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow if kind in LATER else ()) for kind in KINDS],
+)
 def test_replies_and_statements_equal_a_plain_pass_per_claim(
     chat, pictures, claims, kind, every_reply
 ):
@@ -162,7 +167,7 @@ def test_a_small_memory_budget_changes_nothing_but_the_batches(chat, pictures, c
         np.testing.assert_allclose(wide.numbers(name), narrow.numbers(name), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["qwen2.5-vl", "internvl"])
+@pytest.mark.parametrize("kind", ["qwen2-vl", "gemma3"])
 def test_half_precision_answers_are_close(chat, pictures, claims, kind, every_reply):
     full, half = (
         opened(chat(kind), dtype=dtype).ask(pictures, claims) for dtype in ("float32", "bfloat16")

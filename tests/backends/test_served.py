@@ -447,6 +447,7 @@ def _run(command, environment):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_no_question_is_asked_twice_that_was_answered(tmp_path):
     """Stalls, 429, and half replies on the way; SIGKILL in the middle."""
     failed = set()
