@@ -46,14 +46,14 @@ class Checkpoint:
         return str(self.config.get("model_type", ""))
 
 
-def locate(target: str, reference: str, model_types: Sequence[str] | None) -> Checkpoint:
+def locate(target: str, reference: str, model_types: Sequence[str] | None = None) -> Checkpoint:
     """Find a model's files without importing anything heavy.
 
     Parameters
     ----------
     target: a folder, or ``owner/name`` or ``owner/name@revision`` on the hub.
     reference: the whole reference string, for messages.
-    model_types: architectures that the caller can run; None for any.
+    model_types: architectures that the caller can run; None: it looks for itself.
 
     Raises
     ------

@@ -14,6 +14,7 @@ from spatialtrust.cli import backends as cli_backends
 from spatialtrust.cli import classify as cli_classify
 from spatialtrust.cli import demo as cli_demo
 from spatialtrust.cli import graph as cli_graph
+from spatialtrust.cli import judge as cli_judge
 from spatialtrust.cli import monitor as cli_monitor
 from spatialtrust.cli.output import Commands, emit, for_people, plain, plain_errors, say, say_faults
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
@@ -274,6 +275,7 @@ def backends(
 models.command(name="fetch")(cli_backends.fetch)
 models.command(name="install")(cli_backends.install)
 cli_graph.mount(app)
+app.command(name="judge")(cli_judge.judge)
 app.command(name="monitor")(cli_monitor.monitor)
 app.command(name="demo")(cli_demo.demo)
 app.add_typer(models, name="backends")

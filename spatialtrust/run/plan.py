@@ -302,6 +302,12 @@ def execute(
         remake=remake,
     )
     seconds = time.perf_counter() - started
+    if "ask" in wanted and (used := _usage(job)):
+        said_usage = {"usage": used}
+        with RunFolder(job.out) as folder:
+            folder.record({}, **said_usage)
+    else:
+        said_usage = {}
     rules = [stage.rule for stage in stages if isinstance(stage, Decide | Link)][:1]
     said: dict[str, Any] = {"decided_by": str(rules[0])} if rules else {}
     if "link" in wanted and "link" not in names and before != made_with(job.out, "scenes"):
@@ -319,7 +325,15 @@ def execute(
     if "detect" in names:
         for loss in lost:
             log.warning("%s", loss)
-    return {"out": str(job.out), **found, **said, "seconds": round(seconds, 3)}
+    return {"out": str(job.out), **found, **said, **said_usage, "seconds": round(seconds, 3)}
+
+
+def _usage(job: Job) -> dict[str, Any] | None:
+    """What asking a served model took: questions, tokens, cost; None where none was asked."""
+    if job.config.asker == NO_ASKER:
+        return None
+    used: dict[str, Any] | None = getattr(job.models.asker, "usage", None)
+    return used
 
 
 def _linked_again(job: Job, out: Path, names: Sequence[str]) -> list[str]:

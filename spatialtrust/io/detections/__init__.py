@@ -14,6 +14,7 @@ transformers pipelines      ``{"a.jpg": [{score, label, box: {xmin, ymin, xmax, 
 GQA, Visual Genome          scene graphs: their objects
 YOLO                        ``.txt`` (boxes, polygons, tracks) with ``classes.txt`` or ``data.yaml``
                             beside it or above it
+stated by a VLM             JSON lines of ``image``, ``grounding``, ``response``: see ``stated``
 supervision                 a ``Detections`` object, in Python: :func:`from_supervision`
 ==========================  =====================================================================
 
