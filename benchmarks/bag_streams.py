@@ -2,9 +2,10 @@
 
 python -m benchmarks.bag_streams [--drives 12] [--frames 10000] [--live]
 
-A rendered camera slides past things on a table (simulated detector: edges of boxes jitter by 3 % of
-their extent, 5 % of things are missed); what is true is where things stand. Flips: edges that end or
-begin again while both things are followed, a minute. Figures are of this world, not of photos.
+A rendered camera slides past things on a table (simulated detector: edges of boxes jitter by 3 %
+of their extent, 5 % of things are missed); what is true is where things stand. Flips: edges that
+end or begin again while both things are followed, a minute. Figures are of this world, not of
+photos.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class Matching:
         held: dict[str, deque[tuple[int, Any]]] = {name: deque() for name in self.beside}
         latest: dict[str, Any] = {}
         for message in self.bag.messages(self._names()):
-            if not self._within(message.log_time):
+            if not self._within(message):
                 continue
             if message.topic in self.passing:
                 yield message
@@ -119,9 +119,11 @@ class Matching:
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self.main, *self.beside, *self.lasting, *self.passing)))
 
-    def _within(self, log_time: int) -> bool:
-        early = self.start is not None and log_time < self.start
-        return not (early or (self.end is not None and log_time > self.end))
+    def _within(self, message: Message) -> bool:
+        """Whether it lies in the range; what goes with a picture may lie a little outside."""
+        at, beyond = message.log_time, 0 if message.topic == self.main else int(WAIT * SECOND)
+        early = self.start is not None and at < self.start - beyond
+        return not (early or (self.end is not None and at > self.end + beyond))
 
     def _sort_in(
         self,

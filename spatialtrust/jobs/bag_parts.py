@@ -109,10 +109,7 @@ class Parts:
     def close(self, frames: int, state: Mapping[str, Any]) -> None:
         """End a part: first its messages, then the memory after it."""
         if frames == self.done:  # what passed through after the last frame belongs to none
-            if self._stream is not None:
-                self._stream.close()
-                self._unfinished().unlink(missing_ok=True)
-                self._writer, self._stream = None, None
+            self.release()
             return
         self._open().finish()
         assert self._stream is not None
@@ -122,6 +119,13 @@ class Parts:
         write_text(text, self._path("json"))
         self._names.append(self._path("mcap"))
         self.done, self._writer, self._stream = frames, None, None
+
+    def release(self) -> None:
+        """Close and forget the part that is not ended; nothing happens where there is none."""
+        if self._stream is not None:
+            self._stream.close()
+            self._unfinished().unlink(missing_ok=True)
+        self._writer, self._stream = None, None
 
     def finish(self) -> int:
         """Make the output of the parts, and remove them; how many messages it has."""

@@ -156,31 +156,40 @@ def graph_bag(
     facts = {"settings": asdict(settings), "config": config.to_dict(), "topics": job.topics()}
     parts = Parts.open(bag.path, out, facts, only_ros2=settings.only_ros2)
     job.restore(parts.state)
+    try:
+        number = _through(job, parts, progress)
+    finally:
+        parts.release()
+    counts = dict(job.matching.counts)
+    if not number:
+        raise InputError(job.nothing())
+    written = parts.finish()
+    return {"out": str(out), **job.summary(number), "left_out": counts, "messages": written}
+
+
+def _through(job: _Job, parts: Parts, progress: Callable[[int, str], None] | None) -> int:
+    """All frames into parts; how many there are."""
     number = 0
     for found in job.matching.frames():
         done = number < parts.done
         if isinstance(found, Message):
             if not done:
-                parts.copy(bag.topics[found.topic], found)
+                parts.copy(job.bag.topics[found.topic], found)
             continue
         number += 1
         if done:
             continue
         record = job.step(found, number - 1)
         if record is not None:
-            if settings.copy_images and job.image is not None:
-                parts.copy(bag.topics[job.image], found.raw)
+            if job.settings.copy_images and job.image is not None:
+                parts.copy(job.bag.topics[job.image], found.raw)
             parts.record(record, found.log_time)
         if parts.full(number):
             parts.close(number, job.state())
         if progress is not None:
             progress(1, f"frame {number}")
-    counts = dict(job.matching.counts)
-    if not number:
-        raise InputError(job.nothing())
     parts.close(number, job.state())
-    written = parts.finish()
-    return {"out": str(out), **job.summary(number), "left_out": counts, "messages": written}
+    return number
 
 
 class _Job:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from spatialtrust.claims.enumeration import enumerate_claims
 from spatialtrust.claims.grounding import chosen_ids
@@ -29,7 +30,7 @@ from spatialtrust.jobs.recordings import Recording
 from spatialtrust.jobs.steady_graphs import graph_of
 from spatialtrust.run.config import NO_ASKER, NO_DETECTOR, RunConfig
 from spatialtrust.run.models import Models
-from spatialtrust.tables import Detections
+from spatialtrust.tables import Claims, Detections
 from spatialtrust.tracking.identity import CONFIRM, KEEP, Tracker
 from spatialtrust.tracking.steadiness import BAND, FADE, HALF_LIFE, EdgeFilter
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.jobs.frames import Frame
-    from spatialtrust.tables import Answers, Claims, Grounding
+    from spatialtrust.tables import Answers, Grounding
     from spatialtrust.tracking.identity import Tracks
 
 log: Final = logging.getLogger("spatialtrust")
@@ -230,7 +231,8 @@ class Stream:
     ) -> Judged:
         """What this frame alone says of each claim."""
         if frame.claims is not None:
-            claims, answers = _given(frame.claims, name, dropped)
+            phrases = [str(phrase) for phrase in dict.fromkeys(seen.strings("phrase"))]
+            claims, answers = _given(frame.claims, name, phrases, dropped)
             claims = claims.with_columns(chosen_ids(claims, seen))
         else:
             pairs = tuple(_pair(text) for text in self.config.pairs)
@@ -300,13 +302,23 @@ def _seen(name: str, tracks: Tracks) -> Detections:
 
 
 def _given(
-    rows: Sequence[Mapping[str, Any]], name: str, dropped: Counter[str]
+    rows: Sequence[Mapping[str, Any]], name: str, phrases: Sequence[str], dropped: Counter[str]
 ) -> tuple[Claims, Answers | None]:
     """Claims that came with a frame, and what a VLM answered; unreadable ones are counted."""
-    listed = [{**row, "image": name} for row in rows]
-    file = claims_from_rows(RawRows.from_records(listed, name))
-    if file.faults:
-        dropped["claim_unreadable"] += len({fault.row for fault in file.faults})
+    boxless = {"subject_box": None, "object_box": None, "image": name}
+    if not rows:
+        return Claims.empty(), None
+    try:
+        listed = RawRows.from_records([{**row, **boxless} for row in rows], name)
+        file = claims_from_rows(listed, phrases=phrases)
+    except (InputError, pa.ArrowException) as error:
+        log.warning("claims of %s: %s", name, error)
+        dropped["claim_unreadable"] += len(rows)
+        return Claims.empty(), None
+    unclear = sum(relation is None for relation in file.claims.strings("relation"))
+    dropped["claim_unreadable"] += max(unclear, len({fault.row for fault in file.faults}))
+    if not dropped["claim_unreadable"]:
+        del dropped["claim_unreadable"]
     named = [name] * len(file.claims)
     return file.claims.with_columns({"image_id": named, "source": [_GIVEN] * len(named)}), (
         file.answers
