@@ -25,7 +25,8 @@ _DASH: Final = 6.0
 """Pixels of a dash, and of the gap behind it."""
 
 CUT_SHOWN: Final = 0.5
-"""What is likelier than this and was not believed is drawn, as cut."""
+"""What is likelier than this and was not believed is drawn as cut: the likeliest of a pair that has
+no kept edge, and one for every two things, so that a picture can be read."""
 
 _CLEAR: Final = {"r": 0.0, "g": 0.0, "b": 0.0, "a": 0.0}
 _DARK: Final = {"r": 0.0, "g": 0.0, "b": 0.0, "a": 0.65}
@@ -54,7 +55,8 @@ def image_annotations(record: Record) -> dict[str, Any]:
             points.append(_line(stamp, LINE_LOOP, corners, colour, about))
         label = f"{thing['id']} (hidden)" if thing["hidden"] else thing["id"]
         texts.append(_text(stamp, (x1, max(y1 - 2, size)), label, colour, size, about))
-    cut_left = len(record["objects"])
+    held = {_pair(row) for row in record["relations"] if row["edge"]}
+    cut_left = -(-len(record["objects"]) // 2)
     for row in sorted(record["relations"], key=lambda row: -(row["p_true"] or 0)):
         if row["subject"] not in centre or row["object"] not in centre:
             continue
@@ -64,8 +66,9 @@ def image_annotations(record: Record) -> dict[str, Any]:
         if row["edge"]:
             line = _line(stamp, LINE_LIST, ends, _WHITE, about, thickness=2.0)
             label = f"{row['relation']} {row['p_true']:.2f}"
-        elif row["emitted"] is None and (row["p_true"] or 0) > CUT_SHOWN and cut_left > 0:
+        elif _is_cut(row) and _pair(row) not in held and cut_left > 0:
             cut_left -= 1
+            held.add(_pair(row))
             line = _line(stamp, LINE_LIST, _dashes(*ends), _GREY, about)
             label = f"not sure: {row['relation']} {row['p_true']:.2f}"
         else:
@@ -139,6 +142,14 @@ def colour_of(name: str) -> dict[str, float]:
     """
     red, green, blue = colorsys.hsv_to_rgb(crc32(name.encode()) % 360 / 360, 0.65, 1.0)
     return {"r": round(red, 3), "g": round(green, 3), "b": round(blue, 3), "a": 1.0}
+
+
+def _is_cut(row: dict[str, Any]) -> bool:
+    return row["emitted"] is None and (row["p_true"] or 0) > CUT_SHOWN
+
+
+def _pair(row: dict[str, Any]) -> frozenset[str]:
+    return frozenset((row["subject"], row["object"]))
 
 
 def _dashes(start: Any, end: Any) -> list[tuple[float, float]]:

@@ -196,6 +196,10 @@ def _opened(data: bytes) -> Any:
 
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "BMP", "TIFF"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(
+            f"the picture says that it has far more pixels than the {MAX_PIXELS:,} that are decoded"
+        ) from error
     except Exception as error:
         raise InputError("the data is no PNG, JPEG, WEBP, BMP or TIFF") from error
     _check_size(image.width, image.height)
