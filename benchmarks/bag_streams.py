@@ -31,11 +31,11 @@ OFF = {"half_life": 0.0, "band": 0.0, "fade": 0.0}
 """Each frame alone: the same tracks, nothing remembered of edges."""
 
 
-def quality(drives: int, options: dict[str, float], jitter: float = 0.03) -> dict[str, Any]:
+def quality(drives: int, options: dict[str, float], seconds: float = 12.0) -> dict[str, Any]:
     """Precision and recall of edges a frame, identity switches, and flips a minute."""
     tally: Counter[str] = Counter()
     for seed in range(drives):
-        drive = Drive(seed=seed, jitter=jitter)
+        drive = Drive(seed=seed, seconds=seconds)
         stream = Stream(RunConfig(), **options)
         owner: dict[int, tuple[str, float]] = {}
         known: set[tuple[str, ...]] = set()

@@ -13,9 +13,11 @@ import jsonschema
 import pytest
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
+from typer.testing import CliRunner
 
 from spatialtrust.bags.reading import Topic
 from spatialtrust.bags.writing import PREFIX, GraphWriter, schema
+from spatialtrust.cli import app
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.jobs import bag_parts
 from spatialtrust.jobs.bag_exports import export, read_records
@@ -47,14 +49,15 @@ def made(bag: Path) -> tuple[Path, dict[str, Any]]:
 def test_independent_readers_read_every_message(made: tuple[Path, dict[str, Any]]) -> None:
     out, found = made
     counts: Counter[str] = Counter()
+    titles = ("foxglove.ImageAnnotations", "foxglove.SceneUpdate", "spatialtrust.SceneGraph")
+    valid = {title: jsonschema.Draft202012Validator(schema(title)) for title in titles}
     with out.open("rb") as stream:
         for kind, channel, message in make_reader(stream, validate_crcs=True).iter_messages():
             counts[channel.topic] += 1
             if channel.message_encoding == "json":
                 assert kind is not None
-                title = kind.name
-                jsonschema.validate(json.loads(message.data), schema(title))
-                assert json.loads(kind.data) == schema(title)
+                valid[kind.name].validate(json.loads(message.data))
+                assert json.loads(kind.data) == schema(kind.name)
     names = ("annotations", "scene", "graph", "detections", "relations")
     assert counts == {**{f"{PREFIX}/{name}": 16 for name in names}, IMAGE: 16, CAMERA: 16}
     with out.open("rb") as stream:
@@ -358,14 +361,13 @@ def test_a_rerun_recording_is_written(made: tuple[Path, dict[str, Any]], tmp_pat
 
 
 def test_the_command_says_what_it_did_and_what_is_wrong(bag: Path, tmp_path: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from spatialtrust.cli import main; main()", "bag"]
-        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-
-    given = ("graph", str(bag), "--detections", BOXES, "--out", str(tmp_path / "out.mcap"))
-    found = run(*given, "--image", IMAGE, "--every", "8")
-    assert found.returncode == 0, found.stderr
+    given = ["bag", "graph", str(bag), "--detections", BOXES, "--out", str(tmp_path / "out.mcap")]
+    found = CliRunner().invoke(app, [*given, "--image", IMAGE, "--every", "8"])
+    assert found.exit_code == 0, found.output
     assert json.loads(found.stdout)["used"] == 2
-    wrong = run(*given, "--image", "/none")
+    command = [sys.executable, "-c", "from spatialtrust.cli import main; main()"]
+    wrong = subprocess.run(
+        [*command, *given, "--image", "/none"], capture_output=True, text=True, check=False
+    )
     assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
     assert IMAGE in wrong.stderr

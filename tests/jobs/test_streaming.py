@@ -43,7 +43,7 @@ def test_one_frame_is_judged_as_an_image_is() -> None:
 
 
 def test_the_filter_takes_most_of_the_flicker_and_costs_no_precision() -> None:
-    steady, alone = quality(1, {}), quality(1, OFF)
+    steady, alone = quality(1, {}, seconds=3.0), quality(1, OFF, seconds=3.0)
     assert steady["flips a minute"] < alone["flips a minute"] / 5
     assert steady["precision"] > 0.9
     assert steady["recall"] >= alone["recall"]
