@@ -28,17 +28,21 @@ def boxes_of(message: Any, names: Mapping[str, str] | None = None) -> list[dict[
     """
     if not hasattr(message, "detections"):
         raise InputError("the message holds no detections; give a vision_msgs/Detection2DArray")
-    rows = []
-    for found in message.detections:
-        phrase, score = _hypothesis(found)
-        rows.append(
-            {
-                "phrase": plain_name((names or {}).get(phrase, phrase)) or "object",
-                **dict(zip(("x1", "y1", "x2", "y2"), _corners(found.bbox), strict=True)),
-                "score": score if score is None or 0 <= score <= 1 else None,
-            }
-        )
-    return rows
+    try:
+        return [_row(found, names or {}) for found in message.detections]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the detections are of no version of vision_msgs that is known ({error})"
+        ) from error
+
+
+def _row(found: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    phrase, score = _hypothesis(found)
+    return {
+        "phrase": plain_name(names.get(phrase, phrase)) or "object",
+        **dict(zip(("x1", "y1", "x2", "y2"), _corners(found.bbox), strict=True)),
+        "score": score if score is None or 0 <= score <= 1 else None,
+    }
 
 
 def stamp_of(message: Any) -> int | None:

@@ -34,6 +34,9 @@ LEAP: Final = 30.0
 
 NO_FRAME: Final = "messages beside that belong to no frame"
 
+LATEST: Final = 2**31 * SECOND
+"""Stamps of ROS 2 end here."""
+
 _WAITING: Final = 32
 _HELD: Final = 128
 _BYTES: Final = 256 << 20
@@ -158,6 +161,9 @@ class Matching:
     def _wanted(self, stamp: int, log_time: int) -> bool:
         """Whether a frame is to be used; the clock is watched here."""
         self.counts["frames"] += 1
+        if not 0 <= stamp < LATEST:
+            self.counts["frames whose stamp lies beyond 2038, which ROS 2 cannot hold"] += 1
+            return False
         if self._last is not None:
             step, passed = stamp - self._last[0], log_time - self._last[1]
             if step == 0:

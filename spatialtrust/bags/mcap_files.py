@@ -129,7 +129,7 @@ def _chunk(body: bytes, state: _Channels, at: int, *, whole: bool) -> Iterator[S
             raise ValueError("does not match its checksum")
     except ValueError as error:
         told = f"{where} is damaged: {error}" if whole else f"it breaks off within {where}"
-        yield Lost(told, max(0, end - start) / SECOND, exact=whole)
+        yield Lost(told, max(0, end - start) / SECOND, exact=whole, least=not whole)
         return
     last, place = start, 0
     while place + _RECORD.size <= len(data):
@@ -144,8 +144,8 @@ def _chunk(body: bytes, state: _Channels, at: int, *, whole: bool) -> Iterator[S
         place += length
     if not whole:
         why = f"it breaks off at byte {at + _RECORD.size + len(body):,}, within {where}"
-        why += "; of this chunk alone, and what followed it is not known"
-        yield Lost(why, max(0, end - last) / SECOND)
+        why += "; what followed this chunk the file does not say"
+        yield Lost(why, max(0, end - last) / SECOND, least=True)
 
 
 def _record(code: int, body: bytes, state: _Channels) -> Iterator[Scanned]:

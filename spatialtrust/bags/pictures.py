@@ -76,16 +76,9 @@ def picture_of(message: Any) -> NDArray[np.uint8]:
     """
     if hasattr(message, "format"):
         return _unpacked(np.asarray(message.data, dtype=np.uint8).tobytes())
-    import cv2
-
     values, encoding = _values(message)
-    if encoding.startswith("bayer_"):
-        code = getattr(cv2, f"COLOR_Bayer{_BAYER[encoding[6:10]]}2RGB")
-        found = cv2.cvtColor(values[..., 0], code)
-    elif encoding in ("yuv422", "uyvy"):
-        found = cv2.cvtColor(values, cv2.COLOR_YUV2RGB_UYVY)
-    elif encoding in ("yuv422_yuy2", "yuyv"):
-        found = cv2.cvtColor(values, cv2.COLOR_YUV2RGB_YUY2)
+    if encoding.startswith(("bayer_", "yu", "uy")):
+        found = _converted(values, encoding)
     elif values.shape[2] == 1:
         found = np.repeat(values, 3, axis=2)
     else:
@@ -94,6 +87,21 @@ def picture_of(message: Any) -> NDArray[np.uint8]:
     if found.dtype != np.uint8:
         found = grey_of(found)
     return np.ascontiguousarray(found)
+
+
+def _converted(values: NDArray[Any], encoding: str) -> NDArray[Any]:
+    """Bayer and YUV in RGB, by OpenCV."""
+    import cv2
+
+    if encoding.startswith("bayer_"):
+        name, values = f"COLOR_Bayer{_BAYER[encoding[6:10]]}2RGB", values[..., 0]
+    else:
+        name = f"COLOR_YUV2RGB_{'UYVY' if encoding in ('yuv422', 'uyvy') else 'YUY2'}"
+    try:
+        return np.asarray(cv2.cvtColor(values, getattr(cv2, name)))
+    except cv2.error as error:
+        size = f"{values.shape[1]} x {values.shape[0]}"
+        raise InputError(f"a picture of {size} pixels cannot be {encoding}") from error
 
 
 def size_of(message: Any) -> tuple[int, int]:

@@ -58,12 +58,14 @@ class Lost(NamedTuple):
     ----------
     why: what is wrong, in words.
     seconds: how much of the recording is lost; None: the bag does not tell.
-    exact: False: at least so much, or about, as ``why`` says.
+    exact: False: about so much, or at least.
+    least: at least so much: what followed is not known.
     """
 
     why: str
     seconds: float | None = None
     exact: bool = False
+    least: bool = False
 
 
 Scanned = Topic | Message | Lost
@@ -176,7 +178,8 @@ def in_words(bag: Bag) -> list[str]:
     for lost in bag.lost[:_LISTED]:
         amount = "how much time that is, the bag does not say"
         if lost.seconds is not None:
-            amount = f"{'' if lost.exact else 'about '}{lost.seconds:.1f} s are lost"
+            about = "" if lost.exact else "at least " if lost.least else "about "
+            amount = f"{about}{lost.seconds:.1f} s are lost"
         said.append(f"{bag.path}: {lost.why}; {amount}; {whole}")
     if len(bag.lost) > _LISTED:
         said.append(f"{bag.path}: ... and {len(bag.lost) - _LISTED} more parts are lost")

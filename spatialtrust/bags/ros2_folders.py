@@ -63,7 +63,7 @@ def _scan(
                 if known and found.why.startswith("it breaks off"):
                     assert end is not None
                     assert last is not None
-                    why = f"{file.name}: {found.why.split('; of this chunk')[0]}"
+                    why = f"{file.name}: {found.why.split('; what followed')[0]}"
                     yield Lost(f"{why}; by {_METADATA}", max(0, end - last) / SECOND, exact=True)
                     continue
                 yield found._replace(why=f"{file.name}: {found.why}")

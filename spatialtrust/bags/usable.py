@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.bags.decoding import decoder_of, full_type
 from spatialtrust.bags.pictures import encoding_of, is_depth, picture_of
+from spatialtrust.bags.reading import listed
 from spatialtrust.errors import InputError
+from spatialtrust.io.names import plain_name
 
 if TYPE_CHECKING:
     from spatialtrust.bags.reading import Bag, Topic
@@ -21,6 +23,7 @@ USES: Final = {
 }
 """Type to what it is used as; JSON topics may hold claims."""
 
+_LISTED: Final = 30
 _LOOK: Final = 2_000
 """Messages that are looked at to tell colour from depth."""
 
@@ -61,9 +64,26 @@ def only(bag: Bag, use: str, option: str) -> str:
     found = [name for name, about in uses_of(bag).items() if about["use"] == use]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(sorted(found or bag.topics)) or "none"
+    names = ", ".join(plain_name(name) for name in sorted(found or bag.topics)[:_LISTED]) or "none"
     many = f"{len(found)} topics hold {use}" if found else f"no topic holds {use} that can be used"
-    raise InputError(f"{bag.path}: {many}; name one with {option}; topics: {listed}")
+    raise InputError(f"{bag.path}: {many}; name one with {option}; topics: {names}")
+
+
+def require_use(bag: Bag, name: str, use: str, option: str) -> None:
+    """Refuse a topic whose type is of another use.
+
+    Raises
+    ------
+    InputError: it holds something else; the topics that would do are listed.
+    """
+    topic = bag.topics[name]
+    if _use(topic) != use:
+        fit = sorted(other for other, found in bag.topics.items() if _use(found) == use)
+        kind = plain_name(topic.type) or f"messages encoded as {plain_name(topic.encoding)}"
+        raise InputError(
+            f"{option} {plain_name(name)} holds {kind}, not {use}; topics of {use}: "
+            f"{listed(fit) if fit else 'none'}"
+        )
 
 
 def _use(topic: Topic) -> str:

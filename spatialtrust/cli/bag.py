@@ -13,6 +13,7 @@ import typer
 
 from spatialtrust.cli.output import emit, images_done, plain, say
 from spatialtrust.defaults import MIN_CONFIDENCE
+from spatialtrust.errors import InputError
 from spatialtrust.tracking.identity import CONFIRM, KEEP
 from spatialtrust.tracking.steadiness import HALF_LIFE
 
@@ -120,6 +121,8 @@ def graph(
     from spatialtrust.jobs.bags import BagSettings, graph_bag
     from spatialtrust.run.config import RunConfig
 
+    if only_ros2 and (rrd or spark_dsg or concept_graphs):
+        raise InputError("--rrd, --spark-dsg and --concept-graphs need the JSON: no --only-ros2")
     names = {} if class_names is None else read_names(class_names)
     settings = BagSettings(
         image=image,

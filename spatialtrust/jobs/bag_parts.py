@@ -121,11 +121,13 @@ class Parts:
         self.done, self._writer, self._stream = frames, None, None
 
     def release(self) -> None:
-        """Close and forget the part that is not ended; nothing happens where there is none."""
+        """Close and forget the part that is not ended, and the folder where there is no other."""
         if self._stream is not None:
             self._stream.close()
             self._unfinished().unlink(missing_ok=True)
         self._writer, self._stream = None, None
+        if not self._names:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def finish(self) -> int:
         """Make the output of the parts, and remove them; how many messages it has."""

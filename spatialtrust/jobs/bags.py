@@ -14,7 +14,7 @@ from spatialtrust.bags.pictures import depth_of, picture_of, size_of
 from spatialtrust.bags.positions import matrix_of, positions_of
 from spatialtrust.bags.reading import SECOND, Message, in_words
 from spatialtrust.bags.records import record_of
-from spatialtrust.bags.usable import only, uses_of
+from spatialtrust.bags.usable import only, require_use, uses_of
 from spatialtrust.errors import InputError
 from spatialtrust.jobs.bag_parts import Parts
 from spatialtrust.jobs.frames import Frame
@@ -213,6 +213,15 @@ class _Job:
             None if name is None else bag.topic(name).name for name in (*named, settings.claims)
         )
         self.detections, self.depth, self.camera, self.claims = detections, depth, camera, claims
+        for option, name, use in (
+            ("--image", self.image, "image"),
+            ("--detections", detections, "detections"),
+            ("--depth", depth, "image"),
+            ("--camera-info", camera, "camera info"),
+            ("--claims", claims, "claims"),
+        ):
+            if name is not None:
+                require_use(bag, name, use, option)
         if depth is not None and camera is None:
             raise InputError("positions need the camera's calibration; name its --camera-info")
         main = self.image if self.image is not None else str(detections)
