@@ -11,6 +11,7 @@ import typer
 
 from spatialtrust import __version__
 from spatialtrust.cli import backends as cli_backends
+from spatialtrust.cli import bag as cli_bag
 from spatialtrust.cli import classify as cli_classify
 from spatialtrust.cli import demo as cli_demo
 from spatialtrust.cli import graph as cli_graph
@@ -279,4 +280,5 @@ app.command(name="judge")(cli_judge.judge)
 app.command(name="monitor")(cli_monitor.monitor)
 app.command(name="demo")(cli_demo.demo)
 app.add_typer(models, name="backends")
+app.add_typer(cli_bag.app, name="bag")
 app.add_typer(cli_classify.app, name="classify")

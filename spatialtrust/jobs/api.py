@@ -14,6 +14,7 @@ from spatialtrust.graph.formats import from_dict
 from spatialtrust.io.detections import boxes_held
 from spatialtrust.io.images import held_pixels, list_images
 from spatialtrust.io.names import plain_name
+from spatialtrust.jobs.streaming import stream
 from spatialtrust.run.batches import unnest
 from spatialtrust.run.config import HELD, NO_ASKER, NO_DETECTOR, RunConfig, over
 from spatialtrust.run.inputs import recorded_boxes
@@ -23,9 +24,10 @@ from spatialtrust.run.parts import Source
 from spatialtrust.run.plan import Job, asked_steps, execute, prepare, stages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from spatialtrust.graph import SceneGraph
+    from spatialtrust.jobs.frames import SteadyFrame
 
 log: Final = logging.getLogger("spatialtrust")
 
@@ -141,6 +143,23 @@ class SpatialTrust:
         for note in job.notes:
             log.warning("%s", note)
         return execute(job)
+
+    def stream(
+        self, frames: Iterable[Any], objects: str | Sequence[str] = (), **steadiness: float
+    ) -> Iterator[SteadyFrame]:
+        """A graph for every frame: objects keep their ids, and edges do not flicker.
+
+        Parameters
+        ----------
+        frames: :class:`spatialtrust.jobs.frames.Frame`, RGB arrays, files, or pairs of stamp in
+            seconds and image.
+        steadiness: options of :class:`spatialtrust.jobs.streaming.Stream`.
+
+        Raises
+        ------
+        InputError, GuaranteeError: see :class:`spatialtrust.jobs.streaming.Stream`.
+        """
+        return stream(frames, self._looking_for(objects), self._models, steadiness)
 
     def _looking_for(self, objects: str | Sequence[str]) -> RunConfig:
         if not objects:

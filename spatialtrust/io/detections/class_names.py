@@ -52,6 +52,19 @@ def class_names(folder: Path) -> ClassNames | None:
     return None
 
 
+def read_names(file: Path) -> dict[str, str]:
+    """Number to name, of a file with one class a line, or lines of ``number: name``.
+
+    Raises
+    ------
+    FileError: the file cannot be read, or holds no name.
+    """
+    names = dict(_listed(file).names)
+    if not names:
+        raise FileError(file, "holds no name", "write one class a line")
+    return names
+
+
 def _listed(file: Path) -> ClassNames:
     """One class a line; comments and blank lines are no classes."""
     text, note = read_text(file)

@@ -1,0 +1,1 @@
+"""Bags and the neighbouring formats, read and written without ROS."""
