@@ -24,8 +24,8 @@ from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.names import plain_name
 from spatialtrust.io.rows import RawRows
-from spatialtrust.jobs.frames import DEFAULT_RATE, SteadyFrame, as_frame, boxes_of, pixels_of
 from spatialtrust.jobs.frame_judging import Judged, grounding_of, judge
+from spatialtrust.jobs.frames import DEFAULT_RATE, SteadyFrame, as_frame, boxes_of, pixels_of
 from spatialtrust.jobs.recordings import Recording
 from spatialtrust.jobs.steady_graphs import graph_of
 from spatialtrust.run.config import NO_ASKER, NO_DETECTOR, RunConfig
