@@ -136,7 +136,7 @@ class ConfidenceAsker:
         statuses[unscored] = NOT_SCORED
         p_yes_of, margin, stated = np.where(statuses == OK, found[:, at], np.nan).astype(np.float32)
         stated[plan.prompt != CONFIDENCE] = np.nan
-        said = np.where(np.isnan(p_yes_of), None, np.where(p_yes_of >= 0.5, "yes", "no"))
+        said = pa.array(np.where(p_yes_of >= 0.5, "yes", "no"), mask=np.isnan(p_yes_of))
         return Answers.from_columns(
             {
                 "claim_id": plan.claim_id,
@@ -144,7 +144,7 @@ class ConfidenceAsker:
                 "view": plan.view,
                 "form": plan.form,
                 "prompt_id": plan.prompt,
-                "answer": pa.array(said, pa.string()),
+                "answer": said,
                 "p_yes": p_yes_of,
                 "margin": margin,
                 "stated_confidence": stated,

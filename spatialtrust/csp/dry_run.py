@@ -87,7 +87,8 @@ def _llava(tokenizer: Any) -> tuple[Any, Any]:
     pictures = CLIPImageProcessorPil(
         size={"shortest_edge": _EDGE}, crop_size={"height": _EDGE, "width": _EDGE}
     )
-    processor: Any = LlavaProcessor(
+    maker: Any = LlavaProcessor
+    processor = maker(
         image_processor=pictures,
         tokenizer=tokenizer,
         patch_size=14,

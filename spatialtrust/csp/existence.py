@@ -10,6 +10,7 @@ Source: Li et al. 2023, POPE (arXiv 2305.10355), section 4.
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 KINDS: Final = ("random", "popular", "adversarial")
 """How what is not there is chosen."""
 
+log: Final = logging.getLogger("spatialtrust")
+_SHOWN: Final = 5
 _FIELDS: Final = ("question_id", "image", "text", "label")
 
 
@@ -48,6 +51,10 @@ def things_in(detections: Path) -> dict[str, list[str]]:
     FileError: the file cannot be read.
     """
     found = read_detections(detections)
+    for fault in found.faults[:_SHOWN]:
+        log.warning("%s", fault)
+    if len(found.faults) > _SHOWN:
+        log.warning("... and %d more boxes that cannot be read", len(found.faults) - _SHOWN)
     present: dict[str, list[str]] = {name: [] for name in found.names}
     columns = (found.boxes[name].to_pylist() for name in ("name", "phrase"))
     for image, phrase in zip(*columns, strict=True):

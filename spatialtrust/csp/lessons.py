@@ -200,7 +200,8 @@ class Lessons:
             beta=config.beta, gamma=config.gamma,
         ).mean()  # fmt: skip
         chosen = Scored(scored.tokens[:count], length[:count])
-        kept = sum(self._parts(chosen, examples)) / 2
+        answers, words = self._parts(chosen, examples)
+        kept = (answers + words) / 2
         loss = preferred + config.keep * kept
         told = {"simpo": float(preferred.detach()), "replies": float(kept.detach())}
         if pairs:

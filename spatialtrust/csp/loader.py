@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +25,8 @@ from spatialtrust.csp.joined import MODEL_TYPES, JoinedProcessor
 from spatialtrust.errors import BackendError, InputError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spatialtrust.csp.vlm import Vlm
 
 NOTES: Final = "csp.json"
@@ -57,8 +61,9 @@ def open_vlm(reference: str, options: Options | None = None) -> Vlm:
                 f"{notes['base_revision']}, and that is now {base.revision}; "
                 "give back the model it was trained on, or train it again"
             )
-        base.model = import_peft().PeftModel.from_pretrained(base.model, folder / _ADAPTER)
-        base.model = base.model.merge_and_unload()
+        with older_names():
+            adapted = import_peft().PeftModel.from_pretrained(base.model, folder / _ADAPTER)
+        base.model = adapted.merge_and_unload()
         return base
     config = _config(folder, reference)
     kind = str(config.get("model_type", ""))
@@ -96,12 +101,15 @@ def bundle_folder(reference: str) -> Path:
     path = Path(reference).expanduser()
     if path.is_dir():
         return path
-    found = bundles.local_folder(reference) or bundles.local_folder(f"csp:{reference}")
+    kind, _, rest = reference.rpartition(":")
+    if kind and Path(rest).expanduser().is_dir():
+        return Path(rest).expanduser()
+    try:
+        found = bundles.local_folder(reference if kind else f"csp:{reference}")
+    except ValueError:  # a name that no model of the hub can have
+        found = None
     if found is not None:
         return found
-    rest = reference.partition(":")[2]
-    if rest and Path(rest).expanduser().is_dir():
-        return Path(rest).expanduser()
     raise BackendError(
         f"{reference}: neither a folder nor in the local cache; give a folder with config.json and "
         "*.safetensors, tabletop:blip2, or fetch one: "
@@ -143,10 +151,21 @@ def import_peft() -> Any:
     return peft
 
 
+@contextmanager
+def older_names() -> Iterator[None]:
+    """Without the warnings of transformers about names that it will drop.
+
+    ``peft`` goes by them, and the new ones are not in every version from 5.0 on.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing", FutureWarning)
+        yield
+
+
 def _config(folder: Path, reference: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
-        return dict(found)
+        return {**found}
     except (OSError, ValueError, TypeError) as error:
         raise BackendError(
             f"{reference}: {folder} holds no readable config.json ({error}); "

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from spatialtrust import __version__
 from spatialtrust.csp.lessons import Lessons, TrainConfig
-from spatialtrust.csp.loader import NOTES, import_peft
+from spatialtrust.csp.loader import NOTES, import_peft, older_names
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.files import replacing, write_text
 
@@ -148,13 +148,15 @@ def _prepare(vlm: Vlm, config: TrainConfig) -> dict[str, torch.nn.Parameter]:
         adapter = peft.LoraConfig(
             r=config.lora, lora_alpha=2 * config.lora, target_modules=targets, lora_dropout=0.0
         )
-        vlm.model = peft.get_peft_model(vlm.model, adapter)
+        with older_names():
+            vlm.model = peft.get_peft_model(vlm.model, adapter)
     else:
         vlm.model.requires_grad_(False)
         chosen.requires_grad_(True)
     if config.checkpointing:
         inner = vlm.model.get_base_model() if config.lora else vlm.model
-        inner.gradient_checkpointing_enable({"use_reentrant": False})
+        with older_names():
+            inner.gradient_checkpointing_enable({"use_reentrant": False})
         if config.lora:
             inner.enable_input_require_grads()
     vlm.model.train()
@@ -246,7 +248,8 @@ def _finish(vlm: Vlm, out: Path, notes: dict[str, Any], config: TrainConfig) -> 
     folder = out / MODEL
     folder.mkdir(parents=True, exist_ok=True)
     if config.lora:
-        vlm.model.save_pretrained(folder / "adapter")
+        with older_names():
+            vlm.model.save_pretrained(folder / "adapter")
     else:
         vlm.save(folder)
     for file in folder.rglob("*"):
