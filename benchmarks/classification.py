@@ -1,6 +1,6 @@
 """Every failure predictor on one split, and the studies, on embeddings that can be made here.
 
-    python -m benchmarks.classification                      digits, everything (about 20 minutes)
+    python -m benchmarks.classification                      digits, everything (about half an hour)
     python -m benchmarks.classification --world tabletop     the shipped CLIP on rendered scenes
     python -m benchmarks.classification --only comparison labels
 
@@ -14,13 +14,14 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from spatialtrust.classify import Splits, compare, studies
+from spatialtrust.classify.rendering import to_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
 
-    from spatialtrust.classify.embedded_images import EmbeddedImages
+    from spatialtrust.classify.image_set import EmbeddedImages
 
 
 class Digits:
@@ -68,24 +69,17 @@ class Tabletop:
 
 def show_comparison(splits: Splits) -> None:
     found = compare(splits)
-    images = found.settings["images"]
-    print(
-        f"{found.settings['classes']} classes; images: "
-        + ", ".join(f"{count} {name}" for name, count in images.items())
-    )
-    print("\n| method | labels used | accuracy | AUROC | against MCM | FPR95 | AURC | certified |")
-    print("|---|---|---|---|---|---|---|---|")
-    for row in found.table.to_pylist():
-        if row["status"] != "ok":
-            print(f"| {row['method']} | {row['status']} | | | | | | |")
-            continue
-        gain = f"{row['auroc_gain']:+.3f} [{row['auroc_gain_low']:+.3f}, "
-        print(
-            f"| {row['method']} | {row['labelled_data']} | {row['accuracy']:.1%} "
-            f"| {row['auroc']:.3f} [{row['auroc_low']:.3f}, {row['auroc_high']:.3f}] "
-            f"| {gain}{row['auroc_gain_high']:+.3f}] "
-            f"| {row['fpr95']:.1%} | {row['aurc']:.4f} | {row['certified_coverage']:.1%} |"
-        )
+    print(to_markdown(found))
+    for metric in ("auroc", "aurc"):
+        print(f"Ahead beyond noise by {metric.upper()} (paired, by image):\n")
+        for name in found.table["method"].to_pylist():
+            behind = [
+                win["worse"]
+                for win in found.wins.to_pylist()
+                if win["metric"] == metric and win["better"] == name
+            ]
+            print(f"- {name}: {', '.join(behind) or 'nobody'}")
+        print()
 
 
 def show_study(table: pa.Table) -> None:

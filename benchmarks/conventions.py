@@ -2,8 +2,8 @@
 
     python -m benchmarks.conventions        prints the tables of docs/metrics.md
 
-The functions rebuild each code's convention and are held against its own numbers in
-tests/parity/test_metrics_golden.py. They are here to be compared, not to be used.
+The conventions stand in spatialtrust/metrics/conventions.py and are held against each code's own
+numbers in tests/parity/test_metrics_golden.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialtrust.metrics import aurc, ece, fpr_at_tpr, risk_coverage_curve
+from spatialtrust.metrics import aurc, ece, fpr_at_tpr
+from spatialtrust.metrics.conventions import (
+    aurc_fd_shifts,
+    aurc_relu,
+    aurc_torch_uncertainty,
+    aurc_trustvlm,
+    ece_right_closed,
+    ece_torchmetrics,
+    fpr95_trustvlm,
+    fpr95_vilu,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,52 +34,9 @@ if TYPE_CHECKING:
     Convention = Callable[[Column, Flags], float]
 
 
-def aurc_trustvlm(confidence: Column, correct: Flags) -> float:
-    """Mean of the cumulative risks, ties in order of arrival."""
-    order = np.argsort(-confidence, kind="stable")
-    wrong = 1 - np.asarray(correct)[order]
-    return float(np.mean(np.cumsum(wrong) / np.arange(1, wrong.size + 1)))
-
-
-def aurc_torch_uncertainty(confidence: Column, correct: Flags) -> float:
-    """Trapezoid over coverage 1/N .. 1, rescaled to unit width, ties in order of arrival."""
-    order = np.argsort(-confidence, kind="stable")
-    rank = np.arange(1, confidence.size + 1)
-    risk = np.cumsum(1 - np.asarray(correct)[order]) / rank
-    return float(np.trapezoid(risk, rank / rank.size) / (1 - 1 / rank.size))
-
-
-def aurc_relu(confidence: Column, correct: Flags) -> float:
-    """Trapezoid between distinct thresholds, nothing below the lowest coverage."""
-    curve = risk_coverage_curve(confidence, correct)
-    return float(np.trapezoid(curve.risk, curve.coverage))
-
-
-def aurc_fd_shifts(confidence: Column, correct: Flags) -> float:
-    """The same, and flat from the lowest coverage to 0."""
-    curve = risk_coverage_curve(confidence, correct)
-    return aurc_relu(confidence, correct) + float(curve.coverage[0] * curve.risk[0])
-
-
-def fpr95_vilu(confidence: Column, correct: Flags) -> float:
-    """Interpolated between the points of the ROC; correct is positive."""
-    from sklearn.metrics import roc_curve
-
-    fpr, tpr, _ = roc_curve(correct, confidence)
-    return float(np.interp(0.95, tpr, fpr))
-
-
-def fpr95_trustvlm(confidence: Column, correct: Flags) -> float:
-    """At the point whose TPR is nearest to 0.95, be it below; correct is positive."""
-    from sklearn.metrics import roc_curve
-
-    fpr, tpr, _ = roc_curve(correct, confidence)
-    return float(fpr[np.argmin(np.abs(tpr - 0.95))])
-
-
 def fpr95_fd_shifts(confidence: Column, correct: Flags) -> float:
     """At the first TPR that rounds to 95.0 %; correct is positive."""
-    return fpr_at_tpr(confidence, correct, tpr=0.9495)
+    return fpr_at_tpr(confidence, correct, convention="fd-shifts")
 
 
 def fpr95_error(confidence: Column, correct: Flags) -> float:
@@ -77,21 +44,9 @@ def fpr95_error(confidence: Column, correct: Flags) -> float:
     return fpr_at_tpr(confidence, correct, positive="error")
 
 
-def ece_right_closed(confidence: Column, correct: Flags, bins: int = 15) -> float:
-    """Bins ``(a, b]`` as in Guo et al., edges in float32 as in their code; 0 falls in none."""
-    edges = np.linspace(0, 1, bins + 1, dtype=np.float32).astype(np.float64)
-    bin_of = np.searchsorted(edges, confidence, side="left") - 1
-    gaps = [abs((confidence - correct)[bin_of == b].sum()) for b in range(bins)]
-    return float(sum(gaps) / confidence.size)
-
-
-def ece_torchmetrics(confidence: Column, correct: Flags, bins: int = 15) -> float:
-    """Left-closed bins, and one of their own for confidences of exactly 1."""
-    certain = confidence >= 1
-    total = ece(confidence[~certain], correct[~certain], bins) * (~certain).sum()
-    if certain.any():
-        total += ece(confidence[certain], correct[certain], bins) * certain.sum()
-    return float(total / confidence.size)
+def ece_torchmetrics_15(confidence: Column, correct: Flags) -> float:
+    """As torchmetrics, with fifteen bins as the others."""
+    return ece_torchmetrics(confidence, correct, 15)
 
 
 def ece_twenty(confidence: Column, correct: Flags) -> float:
@@ -118,7 +73,7 @@ TABLES: dict[str, dict[str, Convention]] = {
         "spatialtrust, fd-shifts: [a, b), 1.0 in the last, 15 bins": ece,
         "the same with 20 bins": ece_twenty,
         "Guo et al.: (a, b], 15 bins": ece_right_closed,
-        "torchmetrics: [a, b), 1.0 in a bin of its own, 15 bins": ece_torchmetrics,
+        "torchmetrics: [a, b), 1.0 in a bin of its own, 15 bins": ece_torchmetrics_15,
     },
 }
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from spatialtrust.classify.embedded_images import EmbeddedImages
+from spatialtrust.classify.image_set import EmbeddedImages, LastLayers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,4 +188,17 @@ def embedded(
         model=f"{model.reference}@{model.revision}",
         logit_scale=model.logit_scale,
         captions=model.embed_texts(said),
+        last_layers=last_layers(model, images, names),
+    )
+
+
+@torch.no_grad()
+def last_layers(model: TwoTowers, images: NDArray[np.uint8], names: Sequence[str]) -> LastLayers:
+    """What BayesVLM asks for: activations before the projections, and the projections."""
+    grey = torch.from_numpy(images[..., 0].astype(np.float32) / 255)
+    return LastLayers(
+        image_activations=model.image_activations(grey).numpy(),
+        text_activations=model.text_activations(names).numpy(),
+        image_projection=model.image_projection.weight.numpy(),
+        text_projection=model.text_projection.weight.numpy(),
     )

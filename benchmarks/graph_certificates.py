@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
+from spatialtrust.backends.tabletop.labels import ENUMERATED, known_boxes, label_claims
 from spatialtrust.claims.enumeration import enumerate_claims
 from spatialtrust.claims.grounding import ground
 from spatialtrust.decision.certification import Grid, certify
@@ -32,7 +32,6 @@ from spatialtrust.evidence.gathering import gather
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph import SceneGraph
 from spatialtrust.jobs.demo import draw_scenes
-from spatialtrust.tables import Detections, Images
 
 DELTA = 0.1
 REPAIRED_AT = 0.5
@@ -100,21 +99,7 @@ def main() -> None:
 def scene_graphs(count: int) -> list[SceneGraph]:
     """Graphs of rendered scenes at ``REPAIRED_AT``, by the shipped model from disturbed boxes."""
     scenes = draw_scenes(count, FIRST_SEED)
-    found = Detections.from_rows(
-        {
-            "image_id": image_id,
-            "object_id": f"o{place}",
-            "phrase": item.phrase,
-            **dict(zip(("x1", "y1", "x2", "y2"), map(float, item.box), strict=True)),
-            "rank": 0,
-        }
-        for image_id, scene in scenes.items()
-        for place, item in enumerate(scene.objects)
-    )
-    sizes = Images.from_rows(
-        {"image_id": image_id, "uri": image_id, "width": s.size, "height": s.size, "status": "ok"}
-        for image_id, s in scenes.items()
-    )
+    found, sizes = known_boxes(scenes)
     claims = enumerate_claims(found, relations=ENUMERATED).claims
     claims = label_claims(claims, found, scenes)
     boxes = disturb(ground(claims, found, sizes), DETECTED, NOISE_SEED)

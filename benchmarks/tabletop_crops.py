@@ -16,7 +16,7 @@ from spatialtrust.backends.registry import open_embedder
 from spatialtrust.backends.tabletop.render import render
 from spatialtrust.backends.tabletop.truth import scene_truth
 from spatialtrust.backends.tabletop.world import sample_scene
-from spatialtrust.classify.embedded_images import EmbeddedImages
+from spatialtrust.classify.image_set import EmbeddedImages
 
 if TYPE_CHECKING:
     from spatialtrust.backends.base import Embedder

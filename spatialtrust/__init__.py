@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spatialtrust import failure, metrics, plots
     from spatialtrust.backends.registry import open_asker, open_detector
     from spatialtrust.decision.certification import Grid, certify, certify_verdicts, rule_scores
     from spatialtrust.decision.rule import DecisionRule, decide
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from spatialtrust.graph.files import load_graph, save_graph
     from spatialtrust.io.claim_files import read_claims
     from spatialtrust.jobs.api import SpatialTrust
+    from spatialtrust.jobs.own_model import fit
     from spatialtrust.jobs.verification import Verification, verify
     from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images, Verdicts
 
@@ -51,8 +53,12 @@ _HOMES = {
     "Verdicts": "tables",
     "Verification": "jobs.verification",
     "verify": "jobs.verification",
+    "fit": "jobs.own_model",
 }
 """Public name to its module; loaded at first use, so that importing the package is cheap."""
+
+_MODULES = ("failure", "metrics", "plots")
+"""Public modules, loaded at first use as well."""
 
 __all__ = [
     "Answers",
@@ -72,9 +78,13 @@ __all__ = [
     "certify_verdicts",
     "decide",
     "evaluate",
+    "failure",
+    "fit",
     "load_graph",
+    "metrics",
     "open_asker",
     "open_detector",
+    "plots",
     "read_claims",
     "rule_scores",
     "save_graph",
@@ -83,10 +93,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

@@ -12,3 +12,6 @@ MIN_CONFIDENCE: Final = 0.8
 
 DELTA: Final = 0.1
 """Probability with which a certified threshold may break its promise."""
+
+TARGETS: Final = (0.8, 0.9, 0.95)
+"""Accuracies of which is said whether labels can certify them, before and after judging."""

@@ -20,12 +20,13 @@ field where there is one.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class SpatialTrustError(Exception):
@@ -123,6 +124,33 @@ class MissingDependencyError(BackendError, ImportError):
             f'{purpose} needs the package "{package}"; '
             f'install it with: pip install "spatialtrust[{extra}]"'
         )
+
+
+def by_kind(faults: Sequence[RowError], most: int = 3) -> list[str]:
+    """Problems of rows, one line a kind: how many rows, the first of them, and what is wrong.
+
+    A kind is a field and a problem whatever the values in it.
+
+    >>> by_kind([RowError("a.csv", row, "label", f'"{row}" is not a label') for row in (2, 5, 9)])
+    ['3 rows, label: a.csv:2: label "2" is not a label (also 5, 9)']
+    """
+    kinds: dict[tuple[str, str], list[RowError]] = {}
+    for fault in faults:
+        told = str(fault).removeprefix(f"{fault.source}:{fault.row}")
+        kinds.setdefault((fault.field, _VALUES.sub("", told)), []).append(fault)
+    lines = []
+    for (field, _), found in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        if len(found) == 1:
+            lines.append(str(found[0]))
+            continue
+        rows = ", ".join(str(fault.row) for fault in found[1:most])
+        more = " ..." if len(found) > most else ""
+        lines.append(f"{len(found)} rows, {field}: {found[0]} (also {rows}{more})")
+    return lines
+
+
+_VALUES: Final = re.compile(r"""("[^"]*"|'[^']*'|\[[^\]]*\]|[-+]?\d[\d.e+-]*)""")
+"""What differs between rows of one kind of problem: quoted texts, lists and numbers."""
 
 
 def suggest(given: str, valid: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from spatialtrust import schema
 from spatialtrust.errors import ColumnError, RowError
+from spatialtrust.shown import ROWS, html_table, to_pandas
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Table:
     """Base of all tables: a ``pa.Table`` that meets its schema.
 
@@ -87,6 +88,23 @@ class Table:
 
     def __len__(self) -> int:
         return int(self.data.num_rows)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {len(self)} rows: {', '.join(self.data.column_names)}"
+
+    def _repr_html_(self) -> str:
+        names, rows = self.data.column_names, self.data.slice(0, ROWS).to_pylist()
+        title = f"{type(self).__name__} of {len(self)} rows"
+        return html_table(title, names, [[row[name] for name in names] for row in rows], len(self))
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas DataFrame.
+
+        Raises
+        ------
+        MissingDependencyError: pandas is not installed.
+        """
+        return to_pandas(self.data)
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column as Arrow."""

@@ -47,6 +47,7 @@ class Scores:
     ----------
     p_yes, margin, entropy, loglik_per_token, similarity: the columns of the answers table.
     mass: P(yes) + P(no) of the reply; NaN where nothing was asked.
+    said: ``yes``, ``no`` or ``unparsed``, as a reply's words say; None: its probabilities say it.
     status: ``ok``, or why there is no score.
     """
 
@@ -54,6 +55,7 @@ class Scores:
         unknown = np.full((len(_NUMBERS) + 1, rows), np.nan, dtype=np.float32)
         self.p_yes, self.margin, self.entropy, self.loglik_per_token, self.similarity = unknown[:5]
         self.mass = unknown[5]
+        self.said = np.full(rows, None, dtype=object)
         self.status = np.full(rows, OK, dtype=object)
 
 
@@ -242,7 +244,7 @@ def _score(reader: Reader, window: Sequence[Picture], texts: Sequence[Any], scor
         np.repeat(np.arange(len(seen)), counts),
         [texts[row] for row in rows],
     )
-    for name in (*_NUMBERS, "mass", "status"):
+    for name in (*_NUMBERS, "mass", "said", "status"):
         getattr(scores, name)[rows] = getattr(found, name)
 
 
@@ -260,14 +262,18 @@ def _table(plan: Plan, scores: Scores, model: str) -> Answers:
     asked = plan.prompt != STATEMENT
     mass, p_yes = np.where(asked, spread(scores.mass), np.nan), spread(scores.p_yes)
     unparsed = mass < LEAST_MASS
-    reply = np.where(unparsed, "unparsed", np.where(p_yes >= 0.5, "yes", "no"))
+    said = np.full(len(plan.ask), None, dtype=object)
+    said[given] = scores.said[plan.ask[given]]
+    in_words = asked & np.array([word is not None for word in said], dtype=bool)
+    reply = np.where(unparsed, "unparsed", np.where(p_yes >= 0.5, "yes", "no")).astype(object)
+    reply = np.where(in_words, said, reply)
     columns: dict[str, Any] = {
         "claim_id": pa.array(plan.claim_id, pa.string()),
         "model": pa.repeat(model, len(plan.ask)),
         "view": pa.array(plan.view, pa.string()),
         "form": pa.array(plan.form, pa.string()),
         "prompt_id": pa.array(plan.prompt, pa.string()),
-        "answer": pa.array(reply, pa.string(), mask=np.isnan(mass)),
+        "answer": pa.array(reply, pa.string(), mask=np.isnan(mass) & ~in_words),
         "status": pa.array(status, pa.string()),
     }
     for name in _NUMBERS:

@@ -24,7 +24,9 @@ TABLETOP: Final = Path(__file__).parent / "tabletop" / "checkpoints"
 """The embedded bundle: one folder per architecture, opened by the code that opens the big ones."""
 
 MANIFEST: Final = "bundle.json"
-_PATTERNS: Final = ("*.safetensors", "*.json", "*.txt", "*.model", "LICENSE*", "README.md")
+_PATTERNS: Final = (
+    "*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "LICENSE*", "README.md"
+)  # fmt: skip
 _CHUNK: Final = 1 << 20
 
 
@@ -70,6 +72,10 @@ KNOWN: Final = (
         172,
         "Apache-2.0",
     ),
+    Known("vlm:Qwen/Qwen2.5-VL-3B-Instruct", "asker", 3755, "Qwen Research"),
+    Known("vlm:HuggingFaceTB/SmolVLM-500M-Instruct", "asker", 508, "Apache-2.0"),
+    Known("vlm:llava-hf/llava-1.5-7b-hf", "asker", 7063, "Llama 2 Community"),
+    Known("vlm:OpenGVLab/InternVL3-1B-hf", "asker", 938, "MIT"),
     Known("lavis:blip2_opt/pretrain_opt2.7b", "asker", 3745, "BSD-3-Clause; OPT: Meta's"),
     Known("lavis:blip2_t5/pretrain_flant5xl", "asker", 3942, "BSD-3-Clause; Flan-T5: Apache-2.0"),
     Known("lavis:blip2_image_text_matching/pretrain", "asker", 1172, "BSD-3-Clause"),
@@ -237,7 +243,7 @@ def _files(folder: Path) -> list[Path]:
     """The files that decide what a model computes."""
     return sorted(
         path
-        for pattern in ("*.safetensors", "*.json", "*.txt", "*.model")
+        for pattern in ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
         for path in folder.glob(pattern)
         if path.name != MANIFEST
     )

@@ -46,14 +46,14 @@ class Checkpoint:
         return str(self.config.get("model_type", ""))
 
 
-def locate(target: str, reference: str, model_types: Sequence[str]) -> Checkpoint:
+def locate(target: str, reference: str, model_types: Sequence[str] | None = None) -> Checkpoint:
     """Find a model's files without importing anything heavy.
 
     Parameters
     ----------
     target: a folder, or ``owner/name`` or ``owner/name@revision`` on the hub.
     reference: the whole reference string, for messages.
-    model_types: architectures that the caller can run.
+    model_types: architectures that the caller can run; None: it looks for itself.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def locate(target: str, reference: str, model_types: Sequence[str]) -> Checkpoin
             "give a folder written by save_pretrained or by spatialtrust backends fetch"
         ) from error
     found = config.get("model_type")
-    if found not in model_types:
+    if model_types is not None and found not in model_types:
         raise BackendError(
             f"{reference}: {folder} holds a model of type {found!r}; "
             f"valid here: {', '.join(model_types)} (spatialtrust backends lists all)"

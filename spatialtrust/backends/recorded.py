@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.errors import by_kind
 from spatialtrust.io.answers import check_kind, read_answers
 from spatialtrust.io.detections import read_detections
 from spatialtrust.io.matching import match_names, resolve, with_sizes
@@ -35,7 +36,6 @@ log: Final = logging.getLogger("spatialtrust")
 
 NOT_RECORDED: Final = "not_recorded"
 NOT_FOUND: Final = "not_found"
-_MOST: Final = 20
 
 
 @dataclass
@@ -103,10 +103,8 @@ class RecordedAsker:
     @cached_property
     def _recorded(self) -> RecordedAnswers:
         found = read_answers(self.path, self.reference)
-        for note in (*found.notes, *map(str, found.faults[:_MOST])):
+        for note in (*found.notes, *by_kind(found.faults)):
             log.warning("%s", note)
-        if len(found.faults) > _MOST:
-            log.warning("... and %d more rows with faults", len(found.faults) - _MOST)
         return found
 
     def ask(

@@ -6,7 +6,6 @@ import json
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ from spatialtrust.classify.embedding_store import (
     embed_texts,
     stores,
 )
+from spatialtrust.classify.image_set import EmbeddedImages
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.parquet import read_table, write_table
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.arrays import Float32
     from spatialtrust.backends.base import Embedder
     from spatialtrust.classify.labelled_images import LabelledImage
 
@@ -47,56 +46,6 @@ SCHEMA: Final = pa.schema(
     ]
 )
 _FACTS: Final = b"spatialtrust.embedded"
-
-
-@dataclass(frozen=True)
-class EmbeddedImages:
-    """Images of one split with everything that classification methods ask for.
-
-    Attributes
-    ----------
-    images: float32 (N, d). texts: float32 (K, d), one per class. labels: (N,) class indices, -1
-        where not known. captions: float32 (N, d) or None.
-    auxiliary: float32 (N, e) of a second image encoder, or None.
-    class_names: K names. image_ids, digests: (N,).
-    model: name of the model that made the embeddings. logit_scale: its s.
-    """
-
-    images: Float32
-    texts: Float32
-    labels: NDArray[np.int64]
-    class_names: tuple[str, ...]
-    image_ids: NDArray[np.object_]
-    digests: NDArray[np.object_]
-    model: str
-    logit_scale: float
-    captions: Float32 | None = None
-    auxiliary: Float32 | None = None
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def logits(self) -> Float32:
-        """``s v t^T`` (N, K)."""
-        return np.asarray(self.logit_scale * (self.images @ self.texts.T), dtype=np.float32)
-
-    @property
-    def is_correct(self) -> NDArray[np.bool_]:
-        """Whether the zero-shot prediction is the label."""
-        return np.asarray(self.logits.argmax(axis=1) == self.labels)
-
-    def rows(self, rows: Any) -> EmbeddedImages:
-        """Some of the images."""
-        return replace(
-            self,
-            images=self.images[rows],
-            labels=self.labels[rows],
-            image_ids=self.image_ids[rows],
-            digests=self.digests[rows],
-            captions=None if self.captions is None else self.captions[rows],
-            auxiliary=None if self.auxiliary is None else self.auxiliary[rows],
-        )
 
 
 def embed_images(
@@ -201,6 +150,7 @@ def load_embedded(
     table = table.filter(pc.equal(table["status"], "ok"))
     images = _store(root, "image", model)
     texts = _store(root, "text", images.recipe.name)
+    second = _store(root, "image", auxiliary) if auxiliary else None
     class_texts = texts.take([digest_of(prompt.encode()) for prompt in prompts(facts)])
     number = {label: place for place, label in enumerate(facts["classes"])}
     splits = {}
@@ -222,7 +172,8 @@ def load_embedded(
             captions=None
             if None in captions
             else texts.take([digest_of(caption.encode()) for caption in captions]),
-            auxiliary=_store(root, "image", auxiliary).take(digests) if auxiliary else None,
+            auxiliary=None if second is None else second.take(digests),
+            auxiliary_model=None if second is None else second.recipe.name,
         )
     warn_of_duplicates(splits)
     return splits

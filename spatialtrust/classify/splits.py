@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialtrust.classify.embedded_images import EmbeddedImages, warn_of_duplicates
+from spatialtrust.classify.embedded_images import warn_of_duplicates
 from spatialtrust.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from spatialtrust.classify.image_set import EmbeddedImages
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,28 @@ class Splits:
                     f"train has those of {self.train.model} for {len(self.train.class_names)}; "
                     "embed all splits with one model and one list of classes"
                 )
+            shape, expected = part.images.shape[1], self.train.images.shape[1]
+            if shape != expected:
+                raise InputError(
+                    f"{name}: images have {shape} columns where those of train have {expected}; "
+                    "embed all splits with one model"
+                )
+            if not len(part):
+                raise InputError(f"{name}: has no image; give more images, or another division")
             if (part.labels < 0).any():
                 raise InputError(
                     f"{name}: image {part.image_ids[int(np.argmin(part.labels))]} has no class; "
                     "comparing needs labelled images"
                 )
         warn_of_duplicates(parts)
+
+    @classmethod
+    def unchecked(cls, train: EmbeddedImages, calibration: EmbeddedImages) -> Splits:
+        """For fitting alone, where the same images may take both places; ``test`` is train."""
+        splits = cls.__new__(cls)
+        for name, part in (("train", train), ("calibration", calibration), ("test", train)):
+            object.__setattr__(splits, name, part)
+        return splits
 
     @classmethod
     def of(cls, parts: Mapping[str, EmbeddedImages], *, seed: int = 0) -> Splits:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust import failure, metrics
-from spatialtrust.classify.methods import captions_of
+from spatialtrust.classify.methods import captions_of, own_wins
 from spatialtrust.classify.splits import Splits, divide
 from spatialtrust.errors import SpatialTrustError
 from spatialtrust.failure import mcm
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from spatialtrust.classify.embedded_images import EmbeddedImages
+    from spatialtrust.classify.image_set import EmbeddedImages
 
 COMPONENTS: Final[dict[str, dict[str, Any]]] = {
     "image": {"attention": "none", "predicted": False},
@@ -140,7 +140,7 @@ def caption_baseline(
     for start in range(0, len(images), size):
         part = slice(start, start + size)
         logits = images.logit_scale * images.images[part] @ captions[part].T
-        correct[part] = logits.diagonal() == logits.max(axis=1)
+        correct[part] = own_wins(logits, images.logit_scale)
         confidence[part] = mcm(logits) if len(logits) > 1 else 1.0
     return correct, confidence
 

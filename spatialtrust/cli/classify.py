@@ -1,7 +1,9 @@
 """``spatialtrust classify``: whether zero-shot classifications can be trusted.
 
 spatialtrust classify embed photos/ --backend clip:openai/clip-vit-base-patch32 --out cache/
-spatialtrust classify compare cache/ --out comparison.json
+spatialtrust classify compare cache/ --out table.md
+spatialtrust classify compare --images x.npy --texts t.npy --labels y.npy --out table.tex
+spatialtrust classify methods
 spatialtrust classify train cache/ --method vilu --out vilu.safetensors
 spatialtrust classify score cache/ --method vilu.safetensors --out scores.parquet
 """
@@ -9,19 +11,36 @@ spatialtrust classify score cache/ --method vilu.safetensors --out scores.parque
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spatialtrust.cli.classify_arrays import (
+    ArrayFiles,
+    Captions,
+    ClassFile,
+    Features,
+    Images,
+    Labels,
+    LastLayersFile,
+    Logits,
+    LogitScale,
+    Texts,
+    class_names,
+    grouped_options,
+    method_options,
+    read_splits,
+)
 from spatialtrust.cli.output import emit, plain, progress, say
 from spatialtrust.defaults import DELTA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spatialtrust.classify.embedded_images import EmbeddedImages
+    from spatialtrust.classify.image_set import EmbeddedImages
 
 app = typer.Typer(
     name="classify",
@@ -84,7 +103,7 @@ def embed(
             open_embedder(backend),
             labelled_images(source, images=images),
             name=name,
-            classes=None if classes is None else _lines(classes),
+            classes=None if classes is None else class_names(classes),
             template=template,
             images_only=images_only,
             batch_size=batch_size,
@@ -136,12 +155,12 @@ def train(
     from spatialtrust.errors import InputError
 
     parts = _load(cache, name, model, auxiliary)
-    options = _options(option or [])
+    options = method_options(option or [], method)
     if captions:
         pairs = parts["train"] if "train" in parts else parts["all"]
-        fitted = fit_captions(method, pairs, seed=seed, **options)
+        fitted = fit_captions(method, pairs, seed=seed, progress=_told, **options)
     else:
-        fitted = fit(method, Splits.of(parts, seed=seed), seed=seed, **options)
+        fitted = fit(method, Splits.of(parts, seed=seed), seed=seed, progress=_told, **options)
     if fitted.predictor is None:
         raise InputError(f"{method} needs no training; use score --method {method}")
     fitted.predictor.save(out)
@@ -200,18 +219,71 @@ def score(
 
 
 @app.command()
+def methods(
+    json_: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
+) -> None:
+    """What each method is, needs and costs: a line a method."""
+    from spatialtrust.classify import CATALOGUE
+    from spatialtrust.classify.rendering import lines_of
+
+    rows = [("method", "labels it uses", "arrays it needs", "source", "cost")]
+    rows += [
+        (name, card.labels, ", ".join(card.needs), card.source, card.cost)
+        for name, card in CATALOGUE.items()
+    ]
+    _show(lines_of(rows), {name: card.to_dict() for name, card in CATALOGUE.items()}, json_)
+
+
+@app.command()
 def compare(
-    cache: Cache,
-    out: Annotated[Path | None, typer.Option(help="Also write the result here (JSON).")] = None,
+    cache: Annotated[
+        Path | None, typer.Argument(help="Folder that `embed` wrote; or give arrays instead.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the table: .csv, .tex, .md or .json.")
+    ] = None,
     method: Annotated[
         list[str] | None, typer.Option(help="Repeat to choose some; default: all.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="METHOD.OPTION=VALUE, such as trustvlm.shots=4; with --study OPTION=VALUE of ViLU."
+        ),
+    ] = None,
+    images: Images = None,
+    texts: Texts = None,
+    labels: Labels = None,
+    logits: Logits = None,
+    features: Features = None,
+    captions: Captions = None,
+    test_images: Images = None,
+    test_labels: Labels = None,
+    test_logits: Logits = None,
+    test_features: Features = None,
+    test_captions: Captions = None,
+    calibration_images: Images = None,
+    calibration_labels: Labels = None,
+    calibration_logits: Logits = None,
+    calibration_features: Features = None,
+    last_layers: LastLayersFile = None,
+    classes: ClassFile = None,
+    logit_scale: LogitScale = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(min=2, help="Compare on captions, this many candidates at a time."),
     ] = None,
     study: Annotated[Study | None, typer.Option(help="A study of ViLU instead.")] = None,
     label_set: Annotated[
         list[str] | None, typer.Option(help="Data sets that the transfer study scores.")
     ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE of ViLU, for studies.")
+    baseline: Annotated[str, typer.Option(help="Gains are over this method.")] = "mcm",
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            help="Metrics as another code computes them, to reproduce its table: vilu, trustvlm, "
+            "fd-shifts or torch-uncertainty."
+        ),
     ] = None,
     accuracy: Annotated[float, typer.Option(min=0.5, max=1.0, help="To certify.")] = 0.95,
     delta: Annotated[float, typer.Option(min=0.0, max=1.0, help="... but for this.")] = DELTA,
@@ -220,29 +292,99 @@ def compare(
     model: Model = None,
     auxiliary: Auxiliary = None,
     seed: Seed = 0,
+    json_: Annotated[
+        bool, typer.Option("--json", help="JSON with the grids of thresholds, no table.")
+    ] = False,
 ) -> None:
-    """All methods on one split with paired intervals, or a study of ViLU."""
-    from spatialtrust.classify import METHODS, Splits
+    """All methods on one split with paired intervals: from a cache, or from your own arrays."""
+    from spatialtrust.classify import CAPTION_METHODS, METHODS, Splits, compare_captions
     from spatialtrust.classify import compare as run
+    from spatialtrust.classify.rendering import expect_table_ending, to_screen, write_comparison
+    from spatialtrust.errors import InputError
     from spatialtrust.files import write_text
 
-    parts = _load(cache, name, model, auxiliary)
+    ending = None if out is None else expect_table_ending(out)
+    files = ArrayFiles(
+        {
+            "train": (images, labels, logits, features, captions),
+            "calibration": (
+                calibration_images, calibration_labels, calibration_logits, calibration_features,
+                None,
+            ),
+            "test": (test_images, test_labels, test_logits, test_features, test_captions),
+        },
+        texts, last_layers, classes, logit_scale,
+    )  # fmt: skip
+    if (cache is None) == (not files.given):
+        raise InputError(
+            "give either the folder that `classify embed` wrote, or arrays: --images, --texts and "
+            "--labels (or --logits and --labels)"
+        )
+    parts = read_splits(files) if cache is None else _load(cache, name, model, auxiliary)
     if study is not None:
-        sets = {one: _load(cache, one, model, None) for one in label_set or []}
-        result = _study(study, parts, sets, _options(option or []), seed)
+        if ending not in (None, ".json"):
+            raise InputError(f"--out {out}: a study is written as .json")
+        sets = {one: _load(cache, one, model, None) for one in label_set or [] if cache}
+        result = _study(study, parts, sets, method_options(option or [], "vilu"), seed)
+        emit(result)
+        if out is not None:
+            write_text(json.dumps(plain(result), indent=2) + "\n", out)
+        return
+    shared: dict[str, Any] = {
+        "seed": seed,
+        "baseline": baseline,
+        "resamples": resamples,
+        "options": grouped_options(option or []),
+        "convention": convention,
+        "progress": say,
+    }
+    if candidates is not None:
+        train, test = _pairs(parts, seed)
+        chosen = method or CAPTION_METHODS
+        found = compare_captions(train, test, chosen, candidates=candidates, **shared)
     else:
-        result = run(
+        found = run(
             Splits.of(parts, seed=seed),
             method or METHODS,
-            seed=seed,
             accuracy=accuracy,
             delta=delta,
-            resamples=resamples,
-            progress=say,
-        ).to_dict()
-    emit(result)
-    if out is not None:
+            **shared,
+        )
+    result = found.to_dict(grids=json_)
+    _show(to_screen(found).splitlines(), result, json_)
+    if out is not None and ending == ".json":
         write_text(json.dumps(plain(result), indent=2) + "\n", out)
+    elif out is not None:
+        for changed in write_comparison(found, out):
+            say(changed)
+
+
+def _show(lines: list[str], result: Any, as_json: bool) -> None:
+    """Lines for people on a terminal, JSON into files and pipes, where the lines go to stderr."""
+    if sys.stdout.isatty() and not as_json:
+        typer.echo("\n".join(lines))
+        return
+    if not as_json:
+        say("\n".join(lines))
+    emit(result)
+
+
+def _pairs(parts: Mapping[str, EmbeddedImages], seed: int) -> tuple[EmbeddedImages, EmbeddedImages]:
+    """Pairs to train on and to test on; an undivided set is halved."""
+    from spatialtrust.classify import divide
+    from spatialtrust.errors import InputError
+
+    if set(parts) == {"all"}:
+        train, test = divide(parts["all"], (0.5, 0.5), seed=seed)
+        return train, test
+    if not {"train", "test"} <= set(parts):
+        raise InputError(f"captions need the splits train and test; here: {', '.join(parts)}")
+    return parts["train"], parts["test"]
+
+
+def _told(done: int, most: int) -> None:
+    if done % 10 == 0 or done == most:
+        say(f"epoch {done} of at most {most}")
 
 
 def _study(
@@ -283,31 +425,3 @@ def _load(
     from spatialtrust.classify.embedded_images import load_embedded
 
     return load_embedded(cache, name=name, model=model, auxiliary=auxiliary)
-
-
-def _options(given: list[str]) -> dict[str, Any]:
-    """``epochs=50`` as a keyword; values are JSON where they read as such, else text."""
-    from spatialtrust.errors import InputError
-
-    options: dict[str, Any] = {}
-    for text in given:
-        key, sign, value = text.partition("=")
-        if not sign:
-            raise InputError(f'--option "{text}" is no NAME=VALUE, such as epochs=50')
-        try:
-            options[key] = json.loads(value)
-        except ValueError:
-            options[key] = value
-    return options
-
-
-def _lines(path: Path) -> list[str]:
-    from spatialtrust.errors import FileError
-
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(
-            path, f"cannot be read ({error})", "give class names, one per line"
-        ) from error
-    return [name for name in names if name]

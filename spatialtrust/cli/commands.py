@@ -1,11 +1,11 @@
-"""The command line: JSON to stdout, progress and logs to stderr, exit code 2 for bad input."""
+"""The command line: tables or JSON to stdout, talk to stderr, exit code 2 for bad input."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,12 +15,14 @@ from spatialtrust.cli import classify as cli_classify
 from spatialtrust.cli import csp as cli_csp
 from spatialtrust.cli import demo as cli_demo
 from spatialtrust.cli import graph as cli_graph
+from spatialtrust.cli import judge as cli_judge
 from spatialtrust.cli import monitor as cli_monitor
-from spatialtrust.cli.output import emit, plain, plain_errors, say
+from spatialtrust.cli.output import Commands, emit, for_people, plain, plain_errors, say, say_faults
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
 
 app = typer.Typer(
     name="spatialtrust",
+    cls=Commands,
     help="When can a vision-language model's spatial claim be trusted?\n\n"
     "Check claims against boxes (verify), build scene graphs whose edges can be trusted (graph), "
     "fit the check to your own robot (label, fit), and measure it (eval). See it work: demo.",
@@ -47,6 +49,10 @@ def _print_version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+    json_wanted: Annotated[
+        bool,
+        typer.Option("--json", help="Of any command: print JSON, as where stdout is no terminal."),
     ] = False,
 ) -> None:
     pass
@@ -143,16 +149,12 @@ def verify(
     write_text(json.dumps(plain(found.manifest), indent=2, ensure_ascii=False) + "\n", manifest)
     for note in (*found.notes, *changed):
         say(note)
-    for fault in found.faults[:_MOST_FAULTS]:
-        say(str(fault))
-    if len(found.faults) > _MOST_FAULTS:
-        say(f"... and {len(found.faults) - _MOST_FAULTS} more; see `reasons` in {out}")
+    say_faults(found.faults)
     emit({"out": out, **{name: found.manifest[name] for name in _VERIFY_SUMMARY}})
     if found.broken is not None:
         raise found.broken
 
 
-_MOST_FAULTS = 50
 _VERIFY_SUMMARY = (
     "claims", "emitted", "decisions", "reasons", "faults", "model", "calibrated_on",
     "in_sample_share", "rule",
@@ -163,28 +165,41 @@ _VERIFY_SUMMARY = (
 def evaluate(
     verdicts: Annotated[Path, typer.Argument(help="What `verify` wrote, with a column `label`.")],
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap by image; 0: none.")] = 1000,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw it too: risk and coverage, calibration; .png, .svg or .pdf."),
+    ] = None,
     seed: int = 0,
 ) -> None:
     """How good are verdicts whose labels are known?
 
     Prints AUROC, AURC, coverage at 60 to 95 % accuracy beside its ceiling and beside the verifier
     alone, ECE and Brier, each with a 95 % interval by image, by family of relations, and a
-    reliability table: as JSON on stdout, as a table on stderr.
+    reliability table. `--plot figures.png` draws it.
     """
     from spatialtrust.evaluation.figures import evaluate as run
     from spatialtrust.evaluation.figures import render
-    from spatialtrust.io.results import read_results
-    from spatialtrust.tables import Verdicts
+    from spatialtrust.evaluation.labelled import verdicts_of
 
-    table = Verdicts.from_arrow(read_results(verdicts), str(verdicts))
-    found = run(table, resamples=resamples, seed=seed)
+    if plot is not None:
+        from spatialtrust import plots
+        from spatialtrust.io.results import expect_ending
+
+        expect_ending(plot, plots.ENDINGS)
+    table = verdicts_of(verdicts)
+    found: dict[str, Any] = run(table, resamples=resamples, seed=seed)
     manifest = verdicts.with_name(f"{verdicts.name}.manifest.json")
     if manifest.is_file():
         origin = json.loads(manifest.read_text(encoding="utf-8"))
         known = ("model", "calibrated_on", "in_sample_share")
         found = {**{name: origin.get(name) for name in known}, **found}
-    say(render(found))
-    emit(found)
+    if plot is not None:
+        plots.save(plots.evaluation(table, seed=seed), plot)
+        found = {**found, "plot": plot}
+    told = render(found)
+    if not for_people():
+        say(told)
+    emit(found, told)
 
 
 @app.command()
@@ -216,10 +231,10 @@ def fit(
     `--certify-only` fits nothing, changes no probability, and gives an exact one.
     """
     from spatialtrust.io.results import expect_ending
-    from spatialtrust.jobs.own_model import fit_from
+    from spatialtrust.jobs.own_model import fit
 
     expect_ending(out, (".json",))
-    model, report = fit_from(
+    model, report = fit(
         claims,
         base=base,
         name=name,
@@ -261,6 +276,7 @@ def backends(
 models.command(name="fetch")(cli_backends.fetch)
 models.command(name="install")(cli_backends.install)
 cli_graph.mount(app)
+app.command(name="judge")(cli_judge.judge)
 app.command(name="monitor")(cli_monitor.monitor)
 app.command(name="demo")(cli_demo.demo)
 app.add_typer(models, name="backends")

@@ -25,15 +25,15 @@ def demo(
     small and the VLMs are weak: it shows that the parts fit together, not how photographs do.
     """
     from spatialtrust.errors import MissingDependencyError
-    from spatialtrust.evaluation.curves import draw_curves
     from spatialtrust.evaluation.ways import render
     from spatialtrust.jobs.demo import ASKERS
     from spatialtrust.jobs.demo import demo as run
+    from spatialtrust.plots import save_curves
 
     with images_done(scenes * len(ASKERS)) as advance:
         found = run(out, scenes=scenes, resamples=resamples, progress=lambda at, n: advance(n, at))
     try:
-        draw_curves({asker: found[asker]["curves"] for asker in found}, out / "curves.png")
+        save_curves({asker: found[asker]["curves"] for asker in found}, out / "curves.png")
     except MissingDependencyError as error:
         say(str(error))
     for asker, figures in found.items():

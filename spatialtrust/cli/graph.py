@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spatialtrust.cli.output import emit, images_done, say
-from spatialtrust.defaults import MIN_CONFIDENCE
+from spatialtrust.cli.output import emit, for_people, images_done, say, say_faults
+from spatialtrust.defaults import DELTA, MIN_CONFIDENCE, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +85,12 @@ ScoreThreshold = Annotated[
     float | None, typer.Option(help="A detector's box that scores less is not there.")
 ]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain", help="Say of every candidate why it is an edge or was cut: RUN/why.csv."
+    ),
+]
 Remake = Annotated[
     bool, typer.Option("--remake", help="Make detections and answers again if settings differ.")
 ]
@@ -117,6 +123,7 @@ def graph(
     part_size: PartSize = None,
     device: Device = None,
     score_threshold: ScoreThreshold = None,
+    explain: Explain = False,
     remake: Remake = False,
     write_config: Annotated[
         bool, typer.Option("--write-config", help="Print the settings as TOML, and do nothing.")
@@ -161,7 +168,7 @@ def graph(
         raise typer.BadParameter("give images and --out; see spatialtrust graph --help")
     from spatialtrust.run.plan import STAGES
 
-    _run(settings, out, STAGES, images=images, claims=claims, remake=remake)
+    _run(settings, out, STAGES, images=images, claims=claims, remake=remake, explain=explain)
 
 
 def detect(
@@ -256,6 +263,7 @@ def decide(
     precision: Precision = None,
     delta: Delta = None,
     engine: Engine = None,
+    explain: Explain = False,
 ) -> None:
     """Accept, correct or abstain, at another threshold: no model of vision is touched.
 
@@ -271,7 +279,7 @@ def decide(
         delta=delta,
         engine=engine,
     )
-    _run(settings, run, ["decide"])
+    _run(settings, run, ["decide"], explain=explain)
 
 
 def link(
@@ -282,6 +290,7 @@ def link(
     repair: Repair = None,
     all_edges: AllEdges = None,
     engine: Engine = None,
+    explain: Explain = False,
 ) -> None:
     """Make scene graphs and pictures of the verdicts."""
     settings = _settings(
@@ -293,7 +302,7 @@ def link(
         all_edges=all_edges,
         engine=engine,
     )
-    _run(settings, run, ["link"])
+    _run(settings, run, ["link"], explain=explain)
 
 
 def label(
@@ -308,6 +317,11 @@ def label(
         int | None,
         typer.Option("--images", min=2, help="Instead: all edges of so many whole images."),
     ] = None,
+    accuracy: Annotated[
+        float | None,
+        typer.Option(help="The accuracy to be certified; else 0.8, 0.9 and 0.95 are looked at."),
+    ] = None,
+    delta: Annotated[float | None, typer.Option(help="... but for this probability.")] = None,
     seed: int = 0,
 ) -> None:
     """Write claims to judge: half at random to certify thresholds, half to fit the model.
@@ -319,6 +333,9 @@ def label(
     If a threshold with a guarantee is all you need, `--certify-only` here and there gets the most
     out of few labels: every label certifies, and the model stays as it is.
 
+    What these labels can certify at best is said before anyone judges: how many images certify,
+    which accuracy can be reached with how many mistakes, and how many more images it needs.
+
     With `--images 30` the edges of so many whole graphs are judged; `fit` then certifies
     `--accuracy` and `--precision` for repaired graphs.
     """
@@ -327,7 +344,19 @@ def label(
 
     if out is not None:
         expect_ending(out, (".csv",))
-    emit(write_labels(run, out, rows, seed, certify_only=certify_only, images=whole_images))
+    found = write_labels(
+        run,
+        out,
+        rows,
+        seed,
+        certify_only=certify_only,
+        images=whole_images,
+        accuracies=TARGETS if accuracy is None else (accuracy,),
+        delta=DELTA if delta is None else delta,
+    )
+    for note in found["notes"]:
+        say(note)
+    emit(found)
 
 
 def mount(app: typer.Typer) -> None:
@@ -354,6 +383,7 @@ def _run(
     images: Sequence[Path] | None = None,
     claims: Path | None = None,
     remake: bool = False,
+    explain: bool = False,
 ) -> None:
     """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
     from spatialtrust.run.models import Models
@@ -372,6 +402,11 @@ def _run(
     total = job.source.images.num_rows if job.source.images is not None else None
     with images_done(total) as advance:
         found = execute(job, names, progress=lambda count: advance(count, "images"), remake=remake)
+    if explain:
+        from spatialtrust.jobs.explaining import explain_run
+
+        reasons = explain_run(out)
+        found["why"] = reasons.for_people() if for_people() else reasons.summary()
     emit(found)
 
 
@@ -383,8 +418,7 @@ def _claims(path: Path, settings: RunConfig, models: Models) -> ClaimFile:
     found = read_statements(path, known_phrases(settings.objects, models.recorded))
     for note in found.notes:
         say(f"{path}: {note}")
-    for fault in found.faults:
-        say(str(fault))
+    say_faults(found.faults)
     if found.unparsed is not None:
         say(found.unparsed)
     if found.answers is None or not len(found.answers):

@@ -1,4 +1,7 @@
-"""What commands print: JSON on stdout, progress on stderr."""
+"""What commands print: tables for people, JSON for programs on stdout; progress on stderr.
+
+Who reads is told by stdout: a terminal gets tables, anything else JSON, as ``--json`` does.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,70 @@ import logging
 import math
 import sys
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from spatialtrust.errors import InputError, SpatialTrustError
+from spatialtrust.errors import InputError, SpatialTrustError, by_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
+    from spatialtrust.errors import RowError
 
-def emit(result: Any) -> None:
-    """Print a result as JSON; NaN is null."""
-    typer.echo(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))
+
+class Commands(TyperGroup):
+    """The commands, each of which takes ``--json``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take ``--json`` out, wherever it stands among the options of a command."""
+        end = args.index("--") if "--" in args else len(args)
+        _JSON.set("--json" in args[:end])
+        kept = [word for word in args[:end] if word != "--json"]
+        return super().parse_args(ctx, [*kept, *args[end:]])
+
+
+_JSON: Final[ContextVar[bool]] = ContextVar("json", default=False)
+"""Whether JSON was asked for."""
+
+
+def for_people() -> bool:
+    """Whether somebody reads stdout on a terminal and did not ask for JSON."""
+    return _is_terminal() and not _JSON.get()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def emit(result: Any, people: str | None = None) -> None:
+    """Print a result: as tables on a terminal, else as JSON in which NaN is null.
+
+    Parameters
+    ----------
+    people: what a terminal shows instead of the tables made of the result.
+    """
+    if not for_people():
+        typer.echo(json.dumps(plain(result), indent=2, ensure_ascii=False, allow_nan=False))
+    elif people is not None:
+        typer.echo(people)
+    else:
+        from rich.console import Console
+
+        from spatialtrust.cli.tables import rendered
+
+        Console().print(rendered(plain(result)))
+
+
+def say_faults(faults: Sequence[RowError], most: int = 3) -> None:
+    """Problems of rows on stderr, counted by kind, each with its first few rows."""
+    for line in by_kind(faults, most):
+        say(line)
 
 
 def say(text: str) -> None:
@@ -46,9 +97,9 @@ def plain_errors() -> Iterator[None]:
 def progress(noun: str) -> Iterator[Callable[[int, int], None]]:
     """A counter on stderr: things seen, and things newly done."""
     from rich.console import Console
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(noun)
 
@@ -71,15 +122,24 @@ def images_done(total: int | None) -> Iterator[Callable[[int, str], None]]:
     A function to call with how many more are done, and what is being done.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     handler = _Above(console)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
     log = logging.getLogger("spatialtrust")
     log.addHandler(handler)
     try:
-        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        with Progress(*columns, *times, console=console, transient=True) as bar:
             task = bar.add_task("images", total=total)
 
             def advance(count: int, doing: str) -> None:

@@ -128,10 +128,7 @@ class Grid:
         if not self.share:
             return 0
         n = np.round(np.multiply(self.share, units))
-        quantile = binom.ppf(delta, n, alpha)
-        # The most errors with which the Clopper-Pearson bound stays within alpha.
-        most = np.where(binom.cdf(quantile, n, alpha) <= delta, quantile, quantile - 1)
-        power = np.asarray(binom.cdf(most, n, self.risk))
+        power = np.asarray(binom.cdf(most_errors(n, alpha, delta), n, self.risk))
         return int(power.size - 1 - power[::-1].argmax())
 
 
@@ -189,8 +186,6 @@ def certify(
     at most 10.0% wrong per claim with probability 90% on data like this example (accept):
     threshold 0.5, 0 of 100 wrong, bound 0.023, coverage 66.7% (accepting alone: at most 74.1%)
     """
-    from scipy.stats import beta
-
     _check_shares(alpha, delta)
     if not 0 <= reserve < 1:
         raise InputError(f"reserve is {reserve}; give a share of alpha such as 0.1, or 0")
@@ -200,7 +195,7 @@ def certify(
         raise GuaranteeError("no labelled rows to certify on; label some of your own")
     steps = np.asarray(grid.thresholds, dtype=np.float32)
     units, n, errors = _counts(scores, is_correct, steps, unit, groups, seed)
-    bound = np.where(errors < n, beta.ppf(1 - delta, errors + 1, np.maximum(n - errors, 1)), 1.0)
+    bound = upper_bound(errors, n, delta)
     enough = np.flatnonzero(n >= least_units(tested_at, delta))
     tested = enough[enough >= grid.start(tested_at, delta, units)]
     failed = np.flatnonzero(bound[tested] > tested_at)
@@ -301,6 +296,39 @@ def least_units(alpha: float, delta: float) -> int:
     45
     """
     return ceil(log(delta) / log(1 - alpha))
+
+
+def upper_bound(errors: ArrayLike, n: ArrayLike, delta: float) -> NDArray[np.float64]:
+    """Clopper and Pearson's upper bound on the share wrong, at confidence 1 - ``delta``.
+
+    With no error among n it is the least risk that n units can certify at all.
+
+    >>> upper_bound([0, 1], 24, 0.1).round(2).tolist()
+    [0.09, 0.15]
+    """
+    from scipy.stats import beta
+
+    wrong, units = np.asarray(errors), np.asarray(n)
+    bound = beta.ppf(1 - delta, wrong + 1, np.maximum(units - wrong, 1))
+    return np.asarray(np.where(wrong < units, bound, 1.0))
+
+
+def most_errors(n: ArrayLike, alpha: float, delta: float) -> NDArray[np.float64]:
+    """The most errors among n units with which :func:`upper_bound` stays within alpha.
+
+    -1: not even without an error.
+
+    >>> most_errors([24, 45, 20], 0.1, 0.1).tolist()
+    [0.0, 1.0, -1.0]
+    """
+    from scipy.stats import binom
+
+    units = np.asarray(n, dtype=np.int64)
+    quantile = binom.ppf(delta, units, alpha)
+    return np.asarray(
+        np.where(binom.cdf(quantile, units, alpha) <= delta, quantile, quantile - 1),
+        dtype=np.float64,
+    )
 
 
 def rule_confidence(p_true: ArrayLike, asserted: ArrayLike, kind: Kind) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ certified: what is certified is what is used.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
@@ -85,7 +85,7 @@ class DecisionRule:
     ceiling: float | None = None
     unit: Unit | None = None
     calibrated_on: str | None = None
-    grid: tuple[float, ...] = ()
+    grid: tuple[float, ...] = field(default=(), repr=False)
     started_at: float | None = None
     reserve: float = 0.0
     repaired_at: float | None = None

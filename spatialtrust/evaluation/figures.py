@@ -7,25 +7,29 @@ answer) stands beside both, since any combination has to beat it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from spatialtrust import metrics
-from spatialtrust.errors import InputError
-from spatialtrust.language import canonical_names
-from spatialtrust.relations import DIRECTIONAL, FAMILIES, RELATIONS
+from spatialtrust.evaluation.labelled import (
+    asserted,
+    columns_of,
+    verdicts_of,
+    verifier_alone,
+    vlm_alone,
+)
+from spatialtrust.relations import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from spatialtrust.tables import Verdicts
+    from spatialtrust.evaluation.labelled import LabelledColumns, Scored
 
 TARGETS: Final = (0.6, 0.7, 0.8, 0.9, 0.95)
 """Accuracies at which coverage is reported."""
@@ -34,34 +38,23 @@ MIN_ROWS: Final = 20
 """Groups with fewer labelled rows are listed without figures."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """What the figures need, one row per labelled claim."""
+class Evaluation(dict[str, Any]):
+    """The figures of :func:`evaluate`: nested plain data, ready for JSON, printed as tables."""
 
-    image: NDArray[np.int64]
-    family: NDArray[np.object_]
-    directional: NDArray[np.bool_]
-    label: NDArray[np.bool_]
-    asserted: NDArray[np.float64]
-    emitted: NDArray[np.float64]
-    p_true: NDArray[np.float64]
-    p_boxes: NDArray[np.float64]
-    p_yes: NDArray[np.float64] | None
+    def __repr__(self) -> str:
+        return render(self)
 
-    def select(self, rows: NDArray[np.bool_]) -> _Columns:
-        kept: dict[str, Any] = {
-            name: None if (column := getattr(self, name)) is None else column[rows]
-            for name in self.__slots__
-        }
-        return replace(self, **kept)
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(render(self))}</pre>"
 
 
-def evaluate(verdicts: Verdicts, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
-    """All figures of a table of verdicts with labels.
+def evaluate(verdicts: Any, *, resamples: int = 1000, seed: int = 0) -> Evaluation:
+    """All figures of verdicts with labels.
 
     Parameters
     ----------
-    verdicts: needs the columns ``label`` and, for intervals by image, ``image_id``.
+    verdicts: the result of ``verify``, its table, or the file it was written to; needs the columns
+        ``label`` and, for intervals by image, ``image_id``.
     resamples: bootstrap resamples by image for the 95 % intervals; 0: no intervals.
     seed: of the bootstrap.
 
@@ -73,108 +66,33 @@ def evaluate(verdicts: Verdicts, *, resamples: int = 1000, seed: int = 0) -> dic
     ------
     InputError: no row has a label.
     """
-    rows = len(verdicts)
-    columns = _columns(verdicts)
-    if not columns.label.size:
-        raise InputError(
-            "no verdict has a label; give the claims a column label (1: true, 0: false) and run "
-            "verify again"
-        )
+    given = verdicts_of(verdicts)
+    columns = columns_of(given)
     measure = partial(_measure, resamples=resamples, seed=seed)
     families = {
         "left/right/above/below": columns.directional,
         **{name: columns.family == name for name in FAMILIES},
     }
-    return {
-        "claims": rows,
-        "labelled": int(columns.label.size),
-        "images": int(np.unique(columns.image).size),
-        "asserted": measure(columns, _asserted),
-        "verifier_alone": measure(columns, _verifier_alone),
-        **({} if columns.p_yes is None else {"vlm_alone": measure(columns, _vlm_alone)}),
-        "emitted": _emitted(columns, resamples, seed),
-        "by_relation": {
-            name: measure(columns.select(chosen), _asserted, curves=False)
+    return Evaluation(
+        claims=len(given),
+        labelled=int(columns.label.size),
+        images=int(np.unique(columns.image).size),
+        asserted=measure(columns, asserted),
+        verifier_alone=measure(columns, verifier_alone),
+        **({} if columns.p_yes is None else {"vlm_alone": measure(columns, vlm_alone)}),
+        emitted=_emitted(columns, resamples, seed),
+        by_relation={
+            name: measure(columns.select(chosen), asserted, curves=False)
             for name, chosen in families.items()
             if chosen.any()
         },
-        "reliability": _reliability(columns),
-    }
-
-
-def _check_labels(label: pa.ChunkedArray) -> None:
-    try:
-        known = pc.is_in(label.cast(pa.float64()), value_set=pa.array([0.0, 1.0]))
-    except pa.ArrowException:
-        known = pa.chunked_array([pa.repeat(False, len(label))])
-    if pc.any(pc.invert(known)).as_py():
-        strange = label.filter(pc.invert(known))[0].as_py()
-        raise InputError(f'label is "{strange}"; give 1 (true), 0 (false), or nothing')
-
-
-def _columns(verdicts: Verdicts) -> _Columns:
-    data = verdicts.data
-    for name in ("label", "relation"):
-        if name not in data.column_names:
-            raise InputError(
-                f'the verdicts have no column "{name}"; give the claims one and run verify again'
-            )
-    labelled = data.filter(pc.is_valid(data["label"]))
-    _check_labels(labelled["label"])
-    relation = pa.array(canonical_names(labelled["relation"]))
-    family = np.array(
-        [None if r is None else RELATIONS[r].family for r in relation.to_pylist()], dtype=object
+        reliability=_reliability(columns),
     )
-    image = labelled["image_id"] if "image_id" in data.column_names else labelled["claim_id"]
-    codes = image.combine_chunks().dictionary_encode().indices.to_numpy()
-    return _Columns(
-        image=codes,
-        family=family,
-        directional=pc.is_in(relation, pa.array(DIRECTIONAL)).to_numpy(zero_copy_only=False),
-        label=labelled["label"].to_numpy() == 1,
-        asserted=_as_number(labelled["asserted"]),
-        emitted=_as_number(labelled["emitted"]),
-        p_true=_numbers(labelled["p_true"]),
-        p_boxes=_numbers(labelled["p_boxes"]),
-        p_yes=_numbers(labelled["p_yes"]) if "p_yes" in data.column_names else None,
-    )
-
-
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-
-
-def _as_number(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """1 for yes, 0 for no, NaN for null."""
-    return _numbers(pc.equal(column.cast(pa.string()), "yes").cast(pa.int8()))
-
-
-_Scored = tuple[np.ndarray, np.ndarray]
-
-
-def _asserted(columns: _Columns) -> _Scored:
-    """P(asserted is right), and whether it was."""
-    confidence = np.where(columns.asserted == 1, columns.p_true, 1 - columns.p_true)
-    confidence[np.isnan(columns.asserted)] = np.nan
-    return confidence, (columns.asserted == 1) == columns.label
-
-
-def _verifier_alone(columns: _Columns) -> _Scored:
-    """The boxes' own answer instead of the VLM's."""
-    favoured = columns.p_boxes >= 0.5
-    return np.where(favoured, columns.p_boxes, 1 - columns.p_boxes), favoured == columns.label
-
-
-def _vlm_alone(columns: _Columns) -> _Scored:
-    """The VLM's answer, ranked by its own confidence."""
-    p_yes = np.full_like(columns.p_true, np.nan) if columns.p_yes is None else columns.p_yes
-    favoured = p_yes >= 0.5
-    return np.where(favoured, p_yes, 1 - p_yes), favoured == columns.label
 
 
 def _measure(
-    columns: _Columns,
-    score: Callable[[_Columns], _Scored],
+    columns: LabelledColumns,
+    score: Callable[[LabelledColumns], Scored],
     *,
     resamples: int,
     seed: int,
@@ -249,7 +167,7 @@ class Estimator:
         }
 
 
-def _emitted(columns: _Columns, resamples: int, seed: int) -> dict[str, Any]:
+def _emitted(columns: LabelledColumns, resamples: int, seed: int) -> dict[str, Any]:
     """What goes out: how much, and how often it is right."""
     out = np.isfinite(columns.emitted)
     found: dict[str, Any] = {"rows": int(out.sum()), "coverage": float(out.mean())}
@@ -260,8 +178,8 @@ def _emitted(columns: _Columns, resamples: int, seed: int) -> dict[str, Any]:
     return found
 
 
-def _reliability(columns: _Columns) -> list[dict[str, Any]]:
-    confidence, is_correct = _asserted(columns)
+def _reliability(columns: LabelledColumns) -> list[dict[str, Any]]:
+    confidence, is_correct = asserted(columns)
     known = np.isfinite(confidence)
     table = metrics.reliability(confidence[known], is_correct[known])
     return [

@@ -111,7 +111,7 @@ container: backpack 0.5, handbag 0.35, purse 0.3, bag 0.4, suitcase 0.65, luggag
  tank 1, dish 0.22, casserole 0.3, glove box 0.4, bathroom 3, kitchen 4, room 5, office 5
 container support: tray 0.4, plate 0.26, saucer 0.15, cutting board 0.38, platter 0.35, pallet 1.2,
  bath 1.6, pool 10, swimming pool 10
-support: skateboard 0.8, surfboard 2.1, snowboard 1.5, mat 1, rug 2, carpet 3, blanket 1.5,
+support: block 0.06, cube 0.06, cylinder 0.08, brick 0.2, skateboard 0.8, surfboard 2.1, snowboard 1.5, mat 1, rug 2, carpet 3, blanket 1.5,
  towel 1, placemat 0.45, napkin 0.3, tablecloth 1.6, pillow 0.6, cushion 0.45, mattress 2, board 1,
  sled 1, floor 5, ground 10, grass 10, road 20, street 20, sidewalk 10, sand 10, beach 50, snow 20,
  field 50, roof 10, stairs 3, step 1, platform 10, deck 6, porch 4, dock 10, bridge 30, wall 5,
@@ -149,8 +149,8 @@ none: tie 0.5, necktie 0.5, frisbee 0.27, skis 1.7, ski 1.7, ski pole 1.2, sport
  watch 0.25, belt 1, scarf 1.5, sock 0.25, hand 0.19, arm 0.7, leg 0.9, foot 0.26, tail 0.4, wheel 0.6,
  tire 0.65, wing 3, handle 0.12, button 0.02, stick 0.6, cane 0.9, crutch 1.2, oar 2, paddle 1.5,
  wand 0.3, sword 0.9, gun 0.2, rifle 1, bow 1.2, arrow 0.7, dart 0.15, dice 0.016, puzzle 0.4,
- block 0.06, cube 0.06, sphere 0.06, cylinder 0.08, pyramid 0.07, stapler 0.15, tape 0.1, ruler 0.3,
- eraser 0.05, faucet 0.25, tap 0.25, pipe 1, brick 0.2, whistle 0.05, trophy 0.4, lid 0.2, cork 0.04,
+ sphere 0.06, pyramid 0.07, stapler 0.15, tape 0.1, ruler 0.3,
+ eraser 0.05, faucet 0.25, tap 0.25, pipe 1, whistle 0.05, trophy 0.4, lid 0.2, cork 0.04,
  straw 0.2, lighter 0.08, cigarette 0.085, bone 0.2, feather 0.15, dumbbell 0.35, drum 0.5,
  trumpet 0.5, flute 0.66, remote car 0.3, drone 0.35, tongs 0.3, whisk 0.3, rolling pin 0.4, peg 0.08
 """  # noqa: E501

@@ -43,8 +43,10 @@ CUES: Final = (
     "picture",
     "depth",
     "beside",
+    "side by side",
     "over",
     "hangs",
+    "stacked",
     "rests",
     "holds",
     "nearer",
@@ -64,12 +66,17 @@ _ACROSS: Final = 0.25  # share of the narrower box that must stand above, or in 
 _GAP: Final = 0.03  # empty space between a thing and what it is over
 _NESTED: Final = 0.75  # share from which on neither stands to the side of the other
 _INSIDE: Final = 0.6  # share of a box that must lie in what contains it
-_LONGER: Final = 0.7  # in logarithms: a spoon in a cup, but no bench in a bag
+_LONGER: Final = 0.65  # in logarithms: a spoon in a cup, but no bench in a bag
+_FOOT: Final = (0.3, 0.25)  # where in the other's box a foot is, 0 the top; give or take
+_ASKEW: Final = 0.25  # how far from upright a stack leans, in mean extents
+_LEVEL: Final = 0.3  # feet that stand equally far away, in mean extents
+_ASIDE: Final = (0.15, 0.45)  # empty space along x of things side by side; give or take
 _CLOSE: Final = 0.6  # empty space between neighbours
 _DEPTH: Final = 0.7  # in logarithms: how far depths by known size may differ among neighbours
 _LOWER: Final = 0.1  # how much lower the nearer thing's bottom is
 _METRES: Final = 2.0  # how far apart things of known size are, at least, that are far apart
 
+_KINDS: Final = ("elevated", "animate", "vehicle", "food", "furniture")
 _SUPPORTING: Final = ("on", "on top of")
 _UNDER: Final = ("under", "beneath", "over")
 """Said of what is directly below or above; boxes are read as those of ``above`` are."""
@@ -185,8 +192,37 @@ class _Pairs:
         fits = self.first.log_size < self.second.log_size
         unlike = self.first.name != self.second.name
         able = np.where(np.isnan(self.first.log_size + self.second.log_size), True, fits)
+        able = (self.first.animate == 1) | able
+        return np.asarray(within & (self.shared_x >= 0.5) & able & unlike & ~self._beside_food())
+
+    def stacked(self) -> Mask:
+        """The first stands upright over the second, its foot on the second's upper half.
+
+        Blocks of one name and size stack, and what tops the other so cannot stand before it unless
+        it floats: neither names nor sizes are asked.
+        """
+        _, top, _, bottom = self.second.box
+        height = bottom - top
+        foot, head = (self.first.box[3] - top) / height, (self.first.box[1] - top) / height
         return np.asarray(
-            within & (self.shared_x >= 0.5) & ((self.first.animate == 1) | able) & unlike
+            (np.abs(foot - _FOOT[0]) <= _FOOT[1])
+            & (head < -0.1)
+            & (self.shared_x > 0.8)
+            & (self.askew() < _ASKEW)
+            & ~(self.first.elevated == 1)
+            & ~self._beside_food()
+        )
+
+    def _beside_food(self) -> Mask:
+        """Food bears food alone: a fork lies beside the pizza."""
+        return np.asarray((self.second.food == 1) & (self.first.food == 0))
+
+    def askew(self) -> Numbers:
+        """How far apart their middles stand along x, in mean extents."""
+        ours, theirs = self.first.box, self.second.box
+        return np.asarray(
+            np.abs(ours[0] + ours[2] - theirs[0] - theirs[2])
+            / (ours[2] - ours[0] + theirs[2] - theirs[0])
         )
 
     def held(self) -> Mask:
@@ -202,6 +238,9 @@ class _Pairs:
         share = sides[0] * sides[1] / self.first.area
         fits = ~(self.first.log_size > self.second.log_size + _LONGER)
         fits &= ~(self.second.vehicle == 1)
+        bedding = (self.second.furniture == 1) & (self.second.contains < 1)
+        fits &= ~bedding | (self.first.animate == 1)  # one is in a bed, a book is on it
+        fits &= ~(self.second.furniture == 1) | (ours[1] >= theirs[1])  # what tops it is on it
         return np.asarray((share >= _INSIDE) & fits & (self.first.name != self.second.name))
 
     def nearer(self) -> Mask:
@@ -211,10 +250,18 @@ class _Pairs:
         return np.asarray((lower >= _LOWER) & (self.shared_x >= _ACROSS) & ~(self.depth > 0))
 
     def close(self) -> Mask:
-        """Little space between them in the picture, and as far away by their known sizes."""
-        return np.asarray(
-            (np.maximum(self.gap_x, self.gap_y) <= _CLOSE) & (np.abs(self.depth) <= _DEPTH)
-        )
+        """Little space between them in the picture, and as far away by their sizes or feet."""
+        alike = (np.abs(self.depth) <= _DEPTH) | self._level()
+        return np.asarray((np.maximum(self.gap_x, self.gap_y) <= _CLOSE) & alike)
+
+    def side_by_side(self) -> Mask:
+        """Neighbours along x at one height, whose feet are level."""
+        beside = (np.abs(self.gap_x - _ASIDE[0]) <= _ASIDE[1]) & (self.gap_y <= -0.5)
+        return np.asarray(beside & self._level() & ~(np.abs(self.depth) > 2 * _DEPTH))
+
+    def _level(self) -> Mask:
+        feet = 2 * np.abs(self.first.box[3] - self.second.box[3])
+        return np.asarray(feet <= _LEVEL * (self.first.height + self.second.height))
 
     def apart(self) -> Mask:
         """Far apart, even seen side by side, by their known sizes."""
@@ -234,6 +281,8 @@ class Side(NamedTuple):
     elevated: Numbers
     animate: Numbers
     vehicle: Numbers
+    food: Numbers
+    furniture: Numbers
     log_size: Numbers
 
     @property
@@ -280,14 +329,16 @@ def _places(rule: NDArray[Any], pairs: _Pairs, back: _Pairs) -> NDArray[Any]:
     """The first cue of each rule that is found; else what the rule falls back to."""
     rests, rests_unknown = _able(pairs.met_from_above(), pairs.second.supports)
     holds, holds_unknown = _able(pairs.held(), pairs.second.contains)
-    under, _ = _able(back.met_from_above(), back.second.supports)
+    stacked, _ = _able(pairs.stacked(), pairs.second.supports)
+    under, _ = _able(back.met_from_above() | back.stacked(), back.second.supports)
     around, _ = _able(back.held(), back.second.contains)
-    joined = rests | holds | under | around
+    joined = rests | holds | stacked | under | around
     nested = pairs.shared_x > _NESTED
     neighbours = pairs.close() & ~joined
     height = (rule == "above") | (rule == "under")
     found: list[tuple[Mask, str]] = [
         ((rule == "beside") & ~nested, "beside"),
+        ((height | (rule == "on")) & stacked, "stacked"),
         (height & pairs.over(), "over"),
         (height & pairs.hangs(), "hangs"),
         ((height | (rule == "on")) & rests, "rests"),
@@ -298,6 +349,7 @@ def _places(rule: NDArray[Any], pairs: _Pairs, back: _Pairs) -> NDArray[Any]:
         ((rule == "touching") & (rests | under), "rests"),
         ((rule == "in front of") & pairs.nearer() & ~joined, "nearer"),
         ((rule == "near") & neighbours, "close"),
+        ((rule == "next to") & neighbours & pairs.side_by_side(), "side by side"),
         ((rule == "next to") & neighbours & ~nested & (pairs.gap_y < 0), "close"),
         ((rule == "far from") & pairs.apart(), "apart"),
         (np.isin(rule, ("beside", "above", "under", "on", "inside")), "picture"),
@@ -328,7 +380,7 @@ def _side(phrases: pa.ChunkedArray, box: NDArray[np.float32], size: NDArray[np.f
     names = distinct.to_pylist()
     kinds = priors.attributes(names)
     known = priors.knowledge(names)
-    kind = (kinds[:, priors.COLUMNS.index(n)] for n in ("elevated", "animate", "vehicle"))
+    kind = (kinds[:, priors.COLUMNS.index(n)] for n in _KINDS)
     columns = (known.supports, known.contains, *kind, known.log_size)
     scale = np.concatenate([size, size], axis=1).T.astype(np.float64)
     return Side(

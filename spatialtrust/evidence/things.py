@@ -56,7 +56,7 @@ contains 1: water, river, lake, sea, ocean, sky, crib, tent, pocket, doll house
 contains 0.6: bed, field, tree, bush, hand, net, bun, bagel, sandwich, taco, burrito, salad, soup,
  stroller, fireplace, fountain, picture, painting, poster, frame, picture frame, tower, bouquet, cloud,
  sauce, court, glove, doll, stand, rack, windmill, canopy, street, high chair, rice, pasta, noodles
-contains 0.3: grass, sand, snow, chair, armchair, recliner, rocking chair, office chair, wheelchair,
+contains 0.3: potted plant, plant, grass, sand, snow, chair, armchair, recliner, rocking chair, office chair, wheelchair,
  mirror, tv, television, screen, monitor, window, door, gate, tire, wheel, shoe, boot, sneaker, sock,
  hat, helmet, blanket, towel, burger, hamburger, hot dog, pancake, pie, cake, bread, road, path,
  parking meter, book, newspaper, napkin, platform, porch, goal, hill, mountain, beach, straw, pipe,

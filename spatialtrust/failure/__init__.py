@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from spatialtrust.failure.base import LEARNED, FailurePredictor, LabelledData, learned
 from spatialtrust.failure.bayesvlm import BayesVLM
-from spatialtrust.failure.confidence import doctor, energy, entropy, max_cosine, max_logit, mcm
+from spatialtrust.failure.confidence import (
+    doctor,
+    energy,
+    entropy,
+    margin,
+    max_cosine,
+    max_logit,
+    mcm,
+)
+from spatialtrust.failure.gaussians import ClassGaussians
+from spatialtrust.failure.probes import CorrectnessProbe, LinearProbe
+from spatialtrust.failure.ratios import LikelihoodRatio
 from spatialtrust.failure.relu import RelU
 from spatialtrust.failure.temperature import TemperatureScaling
 from spatialtrust.failure.trustvlm import TrustVLM
@@ -20,9 +31,13 @@ if TYPE_CHECKING:
 __all__ = [
     "LVU",
     "BayesVLM",
+    "ClassGaussians",
     "ConfidNet",
+    "CorrectnessProbe",
     "FailurePredictor",
     "LabelledData",
+    "LikelihoodRatio",
+    "LinearProbe",
     "RelU",
     "TemperatureScaling",
     "TrustVLM",
@@ -30,6 +45,7 @@ __all__ = [
     "doctor",
     "energy",
     "entropy",
+    "margin",
     "max_cosine",
     "max_logit",
     "mcm",

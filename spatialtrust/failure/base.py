@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import logging
+from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the file layout; files of another version are refused."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,40 @@ class FailurePredictor:
     def labelled_data(self) -> LabelledData:
         """The labelled images `fit` has used."""
         return LabelledData(self.labelled_split, int(self._fitted()["labelled_rows"]))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by name, as scikit-learn asks for them (``deep`` has nothing to add)."""
+        return {name: getattr(self, name) for name in self.parameters()}
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """Names of the parameters, in order."""
+        return tuple(field.name for field in fields(cls))
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters; what was fitted before stays until `fit` is called again.
+
+        Raises: InputError for a name that is no parameter.
+        """
+        known = self.parameters()
+        if unknown := set(parameters) - set(known):
+            raise InputError(
+                f'{type(self).__name__} has no option "{min(unknown)}"; valid: {", ".join(known)}'
+            )
+        for name, value in parameters.items():
+            setattr(self, name, value)
+        return self
+
+    def check(self) -> None:
+        """Refuse parameters out of range; `fit` calls it, whoever only plans to fit may.
+
+        Raises: InputError naming the parameter and what is valid.
+        """
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its scores should know about how `fit` ended; mostly nothing."""
+        return tuple(self._fitted().get("notes", ()))
 
     def save(self, path: str | Path) -> Path:
         """Write parameters and fitted state to one ``.safetensors`` file, atomically.
@@ -134,6 +171,8 @@ class FailurePredictor:
 
     def _store(self, tensors: Mapping[str, NDArray[Any]], **facts: Any) -> Self:
         self.tensors_, self.facts_ = dict(tensors), facts
+        for note in self.notes:
+            _LOG.warning("%s: %s", type(self).__name__, note)
         return self
 
 

@@ -8,7 +8,7 @@ A Laplace approximation of the two projections that map encoder activations to e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from spatialtrust.arrays import Float64
+
+IDENTITY_NOTE: Final = (
+    "without the model's own projections, and activations before them, this cannot be the "
+    "published method: the identity after embeddings degenerates"
+)
 
 
 class Curvature(NamedTuple):
@@ -64,8 +69,10 @@ class BayesVLM(FailurePredictor):
     Source: Baumann et al. 2024, arXiv 2412.06014, sections 3 and 4.
 
     >>> rng = np.random.default_rng(0)
-    >>> images, texts = rng.normal(size=(2, 50, 4))
-    >>> model = BayesVLM().fit(images, texts, logit_scale=10.0)
+    >>> images, texts, (first, second) = *rng.normal(size=(2, 50, 4)), rng.normal(size=(2, 3, 4))
+    >>> model = BayesVLM().fit(
+    ...     images, texts, image_projection=first, text_projection=second, logit_scale=10.0
+    ... )
     >>> model.score(images, texts[:3]).shape
     (50,)
     """
@@ -76,6 +83,14 @@ class BayesVLM(FailurePredictor):
     evidence: Literal["kronecker", "released"] = "kronecker"
     image_prior_precision: float | None = None
     text_prior_precision: float | None = None
+
+    def check(self) -> None:
+        """Refuse parameters out of range."""
+        expect_choice(self.evidence, "evidence", ("kronecker", "released"))
+        expect_positive(self.pseudo_data, "pseudo_data")
+        for name in ("image_prior_precision", "text_prior_precision"):
+            if getattr(self, name) is not None:
+                expect_positive(getattr(self, name), name)
 
     def fit(
         self,
@@ -91,12 +106,13 @@ class BayesVLM(FailurePredictor):
 
         Parameters
         ----------
-        image_activations, text_activations: (N, width) before the projections. Where only
-            embeddings are at hand, give those and leave the projections out (the identity).
-        image_projection, text_projection: W (d, width).
+        image_activations, text_activations: (N, width) before the projections.
+        image_projection, text_projection: W (d, width). Left out they are the identity, after
+            embeddings: that is not the published method, degenerates, and is warned of.
         logit_scale: s of ``z = s cos``.
         candidates: rows that compete in one InfoNCE block.
         """
+        self.check()
         sides = []
         for activations, projection, name in (
             (image_activations, image_projection, "image"),
@@ -116,19 +132,30 @@ class BayesVLM(FailurePredictor):
             part = slice(start, start + candidates)
             image_b += infonce_curvature(image_out[part], text_out[part], logit_scale)
             text_b += infonce_curvature(text_out[part], image_out[part], logit_scale)
-        return self.fit_curvature(
+        return self._fit(
             Curvature(image_w, image.T @ image / root, image_b / root),
             Curvature(text_w, text.T @ text / root, text_b / root),
             logit_scale=logit_scale,
             pairs=len(image),
+            notes=[IDENTITY_NOTE] if image_projection is None or text_projection is None else [],
         )
 
     def fit_curvature(
         self, image: Curvature, text: Curvature, *, logit_scale: float, pairs: int
     ) -> Self:
         """Use curvature gathered elsewhere, such as the published matrices of a large proxy set."""
-        expect_choice(self.evidence, "evidence", ("kronecker", "released"))
-        expect_positive(self.pseudo_data, "pseudo_data")
+        return self._fit(image, text, logit_scale=logit_scale, pairs=pairs, notes=[])
+
+    def _fit(
+        self,
+        image: Curvature,
+        text: Curvature,
+        *,
+        logit_scale: float,
+        pairs: int,
+        notes: list[str],
+    ) -> Self:
+        self.check()
         expect_positive(logit_scale, "logit_scale")
         tensors: dict[str, NDArray[Any]] = {}
         facts: dict[str, Any] = {}
@@ -145,7 +172,12 @@ class BayesVLM(FailurePredictor):
             tensors[f"{name}_output_variance"] = np.diag(np.linalg.inv(b)).copy()
             facts[f"{name}_prior_precision"] = float(precision)
         return self._store(
-            tensors, **facts, labelled_rows=0, pairs=pairs, logit_scale=float(logit_scale)
+            tensors,
+            **facts,
+            labelled_rows=0,
+            pairs=pairs,
+            logit_scale=float(logit_scale),
+            notes=notes,
         )
 
     def similarity(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatialtrust.errors import InputError
-from spatialtrust.numbers import as_number, as_numbers
+from spatialtrust.numbers import as_count, as_number, as_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 25
 """Working memory of one block of rows: small enough for the cache, large enough for BLAS."""
+
+CAPTION_TIE = 1e-6
+"""Cosines this close are ties: the same caption twice, whatever order a product was summed in."""
+
+_MOST = 2**53
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:
@@ -129,6 +134,49 @@ def expect_positive(value: float, name: str) -> None:
         raise InputError(f"{name} is {value}; give {valid}")
 
 
+def expect_number(
+    value: float, name: str, low: float, high: float = np.inf, *, below: bool = False
+) -> None:
+    """Refuse numbers outside [low, high], or [low, high) with ``below``."""
+    end = f"{high:g}, without {high:g}" if below else f"{high:g}"
+    valid = f"a number from {low:g} on" if high == np.inf else f"a number from {low:g} to {end}"
+    number = as_number(value, name, valid)
+    inside = low <= number < high if below or high == np.inf else low <= number <= high
+    if not inside:
+        raise InputError(f"{name} is {value}; give {valid}")
+
+
+def expect_share(value: float, name: str) -> None:
+    """Refuse what is no number in [0, 1]."""
+    expect_number(value, name, 0, 1)
+
+
+def expect_count(value: int, name: str, least: int) -> None:
+    """Refuse what is no whole number from ``least`` on."""
+    as_count(value, name, least, _MOST)
+
+
+def expect_widths(widths: tuple[int, ...]) -> None:
+    """Refuse layers that have no whole number of units."""
+    if not isinstance(widths, tuple | list):
+        raise InputError(f"widths is {widths!r}; give one whole number per hidden layer")
+    for place, width in enumerate(widths):
+        expect_count(width, f"widths[{place}]", 1)
+
+
+def expect_every_class(labels: ArrayLike, rows: int, classes: int | None) -> tuple[Int64, int]:
+    """Labels of which every class has one, and the number of classes."""
+    known = classes or int(np.max(as_numbers(labels, "labels"), initial=1)) + 1
+    y = as_labels(labels, rows, known)
+    counts = np.bincount(y, minlength=known)
+    if not counts.all():
+        raise InputError(
+            f"labels: class {int(counts.argmin())} has no labelled image (so have "
+            f"{int((counts == 0).sum())} of {known} classes); give at least one of each class"
+        )
+    return y, known
+
+
 def expect_both_outcomes(correct: NDArray[np.bool_], split: str) -> None:
     """Refuse splits that hold no errors, or nothing but errors: there is nothing to contrast."""
     for missing, kind in ((bool(correct.all()), "wrong"), (not correct.any(), "right")):
@@ -143,6 +191,14 @@ def expect_choice(value: str, name: str, valid: tuple[str, ...]) -> None:
     """Refuse a name that is not one of a few."""
     if value not in valid:
         raise InputError(f'{name} is "{value}"; valid: {", ".join(valid)}')
+
+
+def log_softmax(logits: Floats) -> Float64:
+    """Logarithm of the softmax by row in float64; classes ruled out stay finite."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> Float64:

@@ -61,6 +61,19 @@ def max_cosine(logits: ArrayLike, logit_scale: float) -> Float64:
     return max_logit(logits) / logit_scale
 
 
+def margin(logits: ArrayLike) -> Float64:
+    """The largest logit minus the second; at least 0, unbounded.
+
+    Source: called RLog in arXiv 2505.15008.
+
+    >>> margin([[2.0, 0.0, 1.5], [1.0, 1.0, 0.0]])
+    array([0.5, 0. ])
+    """
+    array = as_logits(logits)
+    first, second = -np.partition(-array, 1, axis=1)[:, :2].T.astype(np.float64)
+    return np.asarray(first - second)
+
+
 def energy(logits: ArrayLike, *, temperature: float = 1.0) -> Float64:
     """Negative free energy, ``T log sum_k exp(z_k / T)``; unbounded.
 

@@ -16,7 +16,9 @@ from spatialtrust.failure.checks import (
     expect_both_outcomes,
     expect_choice,
     expect_dimension,
+    expect_positive,
     expect_rows,
+    expect_widths,
     softmax,
 )
 from spatialtrust.failure.training import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from spatialtrust.arrays import Float64
+    from spatialtrust.failure.training import Progress
 
 
 SCORE_ROWS = 4096
@@ -79,9 +82,28 @@ class ConfidNet(FailurePredictor):
     seed: int = 0
     device: str = "auto"
 
-    def fit(self, features: ArrayLike, logits: ArrayLike, labels: ArrayLike) -> Self:
-        """Learn from features (N, e), the frozen model's logits (N, K) and labels (N,)."""
+    def check(self) -> None:
+        """Refuse parameters out of range."""
         expect_choice(self.target, "target", ("tcp", "tcp-ratio", "correct"))
+        expect_positive(self.error_weight, "error_weight")
+        expect_widths(self.widths)
+        self._plan().check()
+
+    def fit(
+        self,
+        features: ArrayLike,
+        logits: ArrayLike,
+        labels: ArrayLike,
+        *,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from features (N, e), the frozen model's logits (N, K) and labels (N,).
+
+        Parameters
+        ----------
+        progress: called after each epoch with epochs done and epochs at most.
+        """
+        self.check()
         x, z = as_floats(features, "features"), as_logits(logits)
         expect_rows(x, "features", len(z))
         y = as_labels(labels, *z.shape)
@@ -101,16 +123,7 @@ class ConfidNet(FailurePredictor):
                 output, right[rows], targets[rows], kind=kind, wrong_weight=self.error_weight
             )
 
-        plan = Plan(
-            optimiser="adam",
-            learning_rate=self.learning_rate,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            validation=self.validation,
-            patience=self.patience,
-            seed=self.seed,
-        )
-        history = train(head, len(x), plan, loss, loss)
+        history = train(head, len(x), self._plan(), loss, loss, progress)
         return self._store(weights_of(head), labelled_rows=len(x), dimension=x.shape[1], **history)
 
     def score(self, features: ArrayLike) -> Float64:
@@ -126,6 +139,17 @@ class ConfidNet(FailurePredictor):
                 torch.sigmoid(head(part)).squeeze(1) for part in torch.split(inputs, SCORE_ROWS)
             ]
         return torch.cat(parts).cpu().numpy().astype(np.float64)
+
+    def _plan(self) -> Plan:
+        return Plan(
+            optimiser="adam",
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            validation=self.validation,
+            patience=self.patience,
+            seed=self.seed,
+        )
 
     def _new_head(self, dimension: int, dtype: np.dtype[Any]) -> torch.nn.Module:
         with seeded(self.seed):

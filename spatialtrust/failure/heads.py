@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from spatialtrust.failure.checks import CAPTION_TIE
 from spatialtrust.failure.training import perceptron
 
 if TYPE_CHECKING:
@@ -147,9 +148,14 @@ class ZeroShot:
         """For one batch whose captions are each other's candidates; row i belongs to caption i.
 
         Correct where the own caption's similarity equals the largest, so that the same caption
-        twice in a batch counts as right.
+        twice in a batch counts as right (to rounding: `CAPTION_TIE`).
         """
         logits = logit_scale * images @ captions.T
         own = logits.diagonal()
         p_true = torch.exp(own - torch.logsumexp(logits, dim=1))
-        return cls(logits.argmax(dim=1), own == logits.max(dim=1).values, p_true, None)
+        return cls(
+            logits.argmax(dim=1),
+            own >= logits.max(dim=1).values - CAPTION_TIE * logit_scale,
+            p_true,
+            None,
+        )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from spatialtrust.errors import InputError
 from spatialtrust.failure.base import FailurePredictor
 from spatialtrust.failure.checks import (
     as_labels,
@@ -16,6 +15,7 @@ from spatialtrust.failure.checks import (
     expect_both_outcomes,
     expect_dimension,
     expect_positive,
+    expect_share,
     softmax,
 )
 
@@ -56,15 +56,18 @@ class RelU(FailurePredictor):
     balance: float = 0.5
     temperature: float = 1.0
 
+    def check(self) -> None:
+        """Refuse parameters out of range."""
+        expect_positive(self.temperature, "temperature")
+        expect_share(self.balance, "balance")
+
     def fit(self, logits: ArrayLike, labels: ArrayLike) -> Self:
         """Learn D from a labelled split.
 
         Raises: InputError where the split holds no wrong or no right prediction: there is nothing
         to contrast.
         """
-        expect_positive(self.temperature, "temperature")
-        if not 0 <= self.balance <= 1:
-            raise InputError(f"balance is {self.balance}; give a number in [0, 1]")
+        self.check()
         z = as_logits(logits)
         y = as_labels(labels, *z.shape)
         wrong = z.argmax(axis=1) != y

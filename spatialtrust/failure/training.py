@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from spatialtrust.errors import InputError
+from spatialtrust.failure.checks import expect_count, expect_number, expect_positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Loss = Callable[[torch.Tensor], torch.Tensor]
+    Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,18 @@ class Plan:
     weight_decay: float = 0.0
     warm_up: bool = False
 
-    def check(self, rows: int) -> None:
+    def check(self) -> None:
+        """Refuse parameters out of range, by name."""
+        for name in ("epochs", "batch_size", "patience"):
+            expect_count(getattr(self, name), name, 1)
+        expect_positive(self.learning_rate, "learning_rate")
+        expect_number(self.validation, "validation", 0, 1, below=True)
+        expect_number(self.momentum, "momentum", 0, 1, below=True)
+        expect_number(self.weight_decay, "weight_decay", 0)
+        expect_count(self.seed, "seed", 0)
+
+    def check_rows(self, rows: int) -> None:
         """Refuse plans that cannot be carried out on that many rows."""
-        if not 0 <= self.validation < 1:
-            raise InputError(f"validation is {self.validation}; give a share in [0, 1)")
-        for name, value in (("epochs", self.epochs), ("batch_size", self.batch_size)):
-            if value < 1:
-                raise InputError(f"{name} is {value}; give at least 1")
         if rows - int(rows * self.validation) < 2:
             raise InputError(f"{rows} rows are too few to train on; give more labelled data")
 
@@ -124,13 +131,22 @@ def step(module: torch.nn.Module, optimiser: torch.optim.Optimizer, loss: torch.
 
 
 def train(
-    module: torch.nn.Module, rows: int, plan: Plan, loss: Loss, validation_loss: Loss
+    module: torch.nn.Module,
+    rows: int,
+    plan: Plan,
+    loss: Loss,
+    validation_loss: Loss,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train on row indices and return what happened; the module holds the best weights after.
 
-    ``loss`` and ``validation_loss`` take a tensor of row indices on the module's device.
+    ``loss`` and ``validation_loss`` take a tensor of row indices on the module's device;
+    ``progress`` is called after each epoch with how many are done, and how many there will be at
+    most. Training that early stopping did not end is noted: it may have been cut
+    short.
     """
-    plan.check(rows)
+    plan.check()
+    plan.check_rows(rows)
     device = next(module.parameters()).device
     generator = torch.Generator().manual_seed(plan.seed)
     order = torch.randperm(rows, generator=generator)
@@ -146,6 +162,8 @@ def train(
             step(module, optimiser, loss(batch))
             steps += 1
         schedule.step()
+        if progress is not None:
+            progress(epoch, plan.epochs)
         if not len(held_out):
             continue
         module.eval()
@@ -160,7 +178,18 @@ def train(
     if best_weights is not None:
         module.load_state_dict(best_weights)
     module.eval()
-    return {"epochs_run": epoch, "best_epoch": best_epoch or epoch, "steps": steps}
+    found: dict[str, Any] = {
+        "epochs_run": epoch,
+        "best_epoch": best_epoch or epoch,
+        "steps": steps,
+    }
+    if len(held_out) and epoch - best_epoch < plan.patience:
+        note = (
+            f"training ended at its last epoch ({epoch}; the best was {best_epoch}) before early "
+            f"stopping could end it, so it may be cut short: try epochs={2 * plan.epochs}"
+        )
+        found["notes"] = [note]
+    return found
 
 
 def weights_of(module: torch.nn.Module) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,9 @@ from spatialtrust.failure.checks import (
     as_labels,
     as_logits,
     expect_choice,
+    expect_count,
     expect_dimension,
+    expect_number,
     expect_positive,
     expect_rows,
     softmax,
@@ -73,6 +75,17 @@ class TrustVLM(FailurePredictor):
     fine_tune_steps: int = 0
     seed: int = 0
 
+    def check(self) -> None:
+        """Refuse parameters out of range."""
+        expect_choice(self.variant, "variant", ("plain", "star"))
+        expect_choice(self.prototype, "prototype", ("mean", "mean-of-units"))
+        expect_positive(self.image_temperature, "image_temperature")
+        expect_number(self.weight, "weight", 0)
+        if self.shots is not None:
+            expect_count(self.shots, "shots", 1)
+        expect_count(self.fine_tune_steps, "fine_tune_steps", 0)
+        expect_count(self.seed, "seed", 0)
+
     def fit(self, features: ArrayLike, labels: ArrayLike, *, classes: int | None = None) -> Self:
         """Build one prototype per class.
 
@@ -84,9 +97,7 @@ class TrustVLM(FailurePredictor):
 
         Raises: InputError for a class with fewer images than ``shots``, naming it.
         """
-        expect_choice(self.variant, "variant", ("plain", "star"))
-        expect_choice(self.prototype, "prototype", ("mean", "mean-of-units"))
-        expect_positive(self.image_temperature, "image_temperature")
+        self.check()
         x = as_floats(features, "features")
         known = classes or int(np.max(as_numbers(labels, "labels"), initial=1)) + 1
         y = as_labels(labels, len(x), known)

@@ -14,8 +14,10 @@ from spatialtrust.failure.checks import (
     as_labels,
     expect_both_outcomes,
     expect_choice,
+    expect_count,
     expect_positive,
     expect_rows,
+    expect_widths,
     unit_rows,
 )
 from spatialtrust.failure.heads import ViLUHead, ZeroShot
@@ -37,11 +39,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from spatialtrust.arrays import Float64, Floats
+    from spatialtrust.failure.training import Progress
 
     Outcome = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     """Of some rows: confidence logit, whether the prediction is right, probability of the truth."""
 
 SCORE_ROWS = 4096
+RELEASED_FREEZE = 1000
 
 
 @dataclass
@@ -57,8 +61,10 @@ class ViLU(FailurePredictor):
     attention: "released" (what the code does: two matrices, the model's own logit scale, values =
         keys), "paper" (three matrices, 1/sqrt(d)), or "none" (ablation).
     predicted: whether the predicted class's text is an input.
-    projection: "identity" (as the released ImageNet runs) or "learned" (as its CIFAR-10 runs),
-        from step ``freeze_steps`` on.
+    projection: "identity" (as the released ImageNet runs) or "learned" (as its CIFAR-10 runs); what
+        was measured for captions stands in docs/classification.md.
+    freeze_steps: training steps before learned projections move; None is 1,000 as released, and
+        none for captions, of which a large batch leaves too few steps to wait.
     loss: "bce" on right or wrong, or "mse" on the true class's probability (ablation).
     weighting: weight of wrong rows, ``-log(error rate)`` of each "batch" (published), of the whole
         "dataset" (steadier for small batches and few errors), or "none" (ablation).
@@ -95,11 +101,22 @@ class ViLU(FailurePredictor):
     learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    freeze_steps: int = 1000
+    freeze_steps: int | None = None
     validation: float = 0.1
     patience: int = 10
     seed: int = 0
     device: str = "auto"
+
+    def check(self) -> None:
+        """Refuse parameters out of range."""
+        expect_choice(self.attention, "attention", ("released", "paper", "none"))
+        expect_choice(self.projection, "projection", ("identity", "learned"))
+        expect_choice(self.loss, "loss", ("bce", "mse"))
+        expect_choice(self.weighting, "weighting", ("batch", "dataset", "none"))
+        expect_widths(self.widths)
+        if self.freeze_steps is not None:
+            expect_count(self.freeze_steps, "freeze_steps", 0)
+        self._plan().check()
 
     def fit(
         self,
@@ -108,6 +125,7 @@ class ViLU(FailurePredictor):
         labels: ArrayLike,
         *,
         logit_scale: float = 100.0,
+        progress: Progress | None = None,
     ) -> Self:
         """Learn from labelled images against a fixed set of class texts.
 
@@ -115,12 +133,16 @@ class ViLU(FailurePredictor):
         ----------
         images: (N, d). texts: (K, d), one per class. labels: (N,) class indices.
         logit_scale: s of the model's ``z = s cos``.
+        progress: called after each epoch with epochs done and epochs at most.
 
         Raises: InputError where no prediction is wrong, or none is right.
         """
+        self.check()
         v, t = _embeddings(images, texts)
         y = as_labels(labels, len(v), len(t))
-        head = self._new_head(v.shape[1], logit_scale, v.dtype)
+        head = self._new_head(
+            v.shape[1], logit_scale, v.dtype, learned=self.projection == "learned"
+        )
         image_rows, text_rows, label_rows = on_device(head, v, t, y)
         known = ZeroShot.of_classes(image_rows, text_rows, label_rows, logit_scale, head)
 
@@ -129,7 +151,7 @@ class ViLU(FailurePredictor):
             output = head(image_rows[rows], text_rows, known.chosen[rows], attended)
             return output, known.correct[rows], known.p_true[rows]
 
-        history = self._train(head, len(v), forward, known.correct)
+        history = self._train(head, len(v), forward, known.correct, progress)
         return self._keep(head, history, setting="train", labelled_rows=len(v))
 
     def fit_captions(
@@ -138,19 +160,29 @@ class ViLU(FailurePredictor):
         captions: ArrayLike,
         *,
         logit_scale: float = 100.0,
+        progress: Progress | None = None,
     ) -> Self:
         """Learn from pairs: the captions of each batch are its candidates.
 
         Parameters
         ----------
         images, captions: (N, d); row i of one belongs to row i of the other. ``batch_size`` is the
-            number of candidates, so it should be the number met in use.
+            number of candidates, so it should be the number met in use; the last batch of an epoch
+            holds what remains, fewer candidates than the others.
+        logit_scale, progress: as in `fit`.
         """
+        self.check()
         v, t = _embeddings(images, captions)
         expect_rows(t, "captions", len(v))
         if self.batch_size < 2:
             raise InputError("batch_size is 1; a caption needs at least one rival")
-        head = self._new_head(v.shape[1], logit_scale, v.dtype)
+        head = self._new_head(
+            v.shape[1],
+            logit_scale,
+            v.dtype,
+            learned=self.projection == "learned",
+            freeze_steps=0,
+        )
         image_rows, text_rows = on_device(head, v, t)
         batches = zip(
             torch.split(image_rows, self.batch_size),
@@ -164,7 +196,7 @@ class ViLU(FailurePredictor):
             output = head(image_rows[rows], text_rows[rows], known.chosen)
             return output, known.correct, known.p_true
 
-        history = self._train(head, len(v), forward, correct)
+        history = self._train(head, len(v), forward, correct, progress)
         return self._keep(head, history, setting="pairs", labelled_rows=0)
 
     def score(self, images: ArrayLike, texts: ArrayLike) -> Float64:
@@ -200,6 +232,7 @@ class ViLU(FailurePredictor):
         rows: int,
         forward: Callable[[torch.Tensor], Outcome],
         correct: torch.Tensor,
+        progress: Progress | None,
     ) -> dict[str, Any]:
         expect_both_outcomes(correct.cpu().numpy(), "train split")
         overall = error_weight(correct) if self.weighting != "none" else 1.0
@@ -214,7 +247,10 @@ class ViLU(FailurePredictor):
             # One weight for all batches, or epochs could not be compared.
             return confidence_loss(*forward(batch), kind=self.loss, wrong_weight=overall)
 
-        plan = Plan(
+        return train(head, rows, self._plan(), loss, validation_loss, progress)
+
+    def _plan(self) -> Plan:
+        return Plan(
             optimiser="sgd",
             learning_rate=self.learning_rate,
             epochs=self.epochs,
@@ -226,10 +262,14 @@ class ViLU(FailurePredictor):
             weight_decay=self.weight_decay,
             warm_up=True,
         )
-        return train(head, rows, plan, loss, validation_loss)
 
     def _score(self, images: Floats, texts: Floats, *, rows: int) -> Float64:
-        head = self._new_head(images.shape[1], self.facts_["logit_scale"], images.dtype)
+        head = self._new_head(
+            images.shape[1],
+            self.facts_["logit_scale"],
+            images.dtype,
+            learned=any(name.startswith("projections.") for name in self.tensors_),
+        )
         give_weights(head, self.tensors_)
         image_rows, text_rows = on_device(head, images, texts)
         out = np.empty(len(images))
@@ -240,11 +280,15 @@ class ViLU(FailurePredictor):
                 out[start : start + rows] = head(part, text_rows, chosen).cpu().numpy()
         return out
 
-    def _new_head(self, dimension: int, logit_scale: float, dtype: np.dtype[Any]) -> ViLUHead:
-        expect_choice(self.attention, "attention", ("released", "paper", "none"))
-        expect_choice(self.projection, "projection", ("identity", "learned"))
-        expect_choice(self.loss, "loss", ("bce", "mse"))
-        expect_choice(self.weighting, "weighting", ("batch", "dataset", "none"))
+    def _new_head(
+        self,
+        dimension: int,
+        logit_scale: float,
+        dtype: np.dtype[Any],
+        *,
+        learned: bool,
+        freeze_steps: int = RELEASED_FREEZE,
+    ) -> ViLUHead:
         expect_positive(logit_scale, "logit_scale")
         with seeded(self.seed):
             head = ViLUHead(
@@ -252,8 +296,8 @@ class ViLU(FailurePredictor):
                 self.widths,
                 attention=self.attention,
                 predicted=self.predicted,
-                learned=self.projection == "learned",
-                freeze_steps=self.freeze_steps,
+                learned=learned,
+                freeze_steps=freeze_steps if self.freeze_steps is None else self.freeze_steps,
                 logit_scale=logit_scale,
             )
         return head.to(device=pick_device(self.device), dtype=getattr(torch, dtype.name))

@@ -258,7 +258,11 @@ def least_log_loss(
 
 
 def shrunk_logistic(
-    features: Float64, label: NDArray[Any], mean: Float64, spread: Float64
+    features: Float64,
+    label: NDArray[Any],
+    mean: Float64,
+    spread: Float64,
+    weight: Float64 | None = None,
 ) -> Float64:
     """Most probable weights (k,) of a logistic regression under normal priors.
 
@@ -267,6 +271,7 @@ def shrunk_logistic(
     features: (N, k).
     label: (N,) 1: true, 0: false.
     mean, spread: (k,) means and standard deviations of the priors.
+    weight: (N,) how often each row counts; None: once.
 
     >>> shrunk_logistic(np.ones((2, 1)), np.array([1, 1]), np.zeros(1), np.full(1, 1e-3)).round(3)
     array([0.])
@@ -274,12 +279,14 @@ def shrunk_logistic(
     from scipy.optimize import minimize
 
     truth = np.asarray(label, dtype=np.float64)
+    counted = np.ones(len(truth)) if weight is None else weight
 
     def loss(weights: Float64) -> tuple[float, Float64]:
         logit = features @ weights
         away = (weights - mean) / spread
-        value = (np.logaddexp(0, logit) - truth * logit).sum() + (away**2).sum() / 2
-        return float(value), features.T @ (sigmoid(logit) - truth) + away / spread
+        value = counted @ (np.logaddexp(0, logit) - truth * logit) + (away**2).sum() / 2
+        slope = features.T @ (counted * (sigmoid(logit) - truth))
+        return float(value), slope + away / spread
 
     return np.asarray(minimize(loss, mean, jac=True, method="L-BFGS-B").x, dtype=np.float64)
 

@@ -28,6 +28,7 @@ from spatialtrust.defaults import TRUST_MODEL
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.evidence.columns import Features
 from spatialtrust.fusion import model_file
+from spatialtrust.fusion.card import model_card
 from spatialtrust.fusion.explanation import by_family, explain
 from spatialtrust.fusion.fitting import certify_only, fit
 from spatialtrust.tables import Fused
@@ -79,6 +80,9 @@ class TrustModel:
     asker: str | None = None
     for_pairs: bool = True
     sha256: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        return model_card(self)
 
     @classmethod
     def load(cls, model: str | Path = TRUST_MODEL) -> Self:

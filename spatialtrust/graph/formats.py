@@ -67,7 +67,7 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
             for row in [*edges, *facts["candidates"]]
         ]
         nodes = [
-            {"image_id": facts["image_id"], "object_id": node["id"], **_without(node, "id")}
+            {"image_id": facts["image_id"], "object_id": node["id"], **_without(node, "id", "name")}
             for node in data["nodes"]
         ]
         table = pa.Table.from_pylist(candidates, schema=CANDIDATES)
@@ -145,7 +145,7 @@ def to_dot(graph: SceneGraph) -> str:
     data = graph.to_dict()
     lines = [f"  graph [{_attributes(_flat(data['graph']))}];"]
     for node in data["nodes"]:
-        shown = {"label": node["phrase"], "shape": "box"}
+        shown = {"label": node["name"], "shape": "box"}
         lines.append(
             f"  {_quote(node['id'])} [{_attributes({**_flat(_without(node, 'id')), **shown})}];"
         )

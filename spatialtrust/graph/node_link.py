@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from spatialtrust.graph.candidates import kept
+from spatialtrust.graph.naming import names_of
 from spatialtrust.schema import VERSION
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def node_link(facts: Mapping[str, Any], objects: pa.Table, candidates: pa.Table)
     objects: the nodes, with ``object_id`` and ``NODE_COLUMNS``.
     candidates: rows of ``candidates.CANDIDATES``.
     """
+    names = names_of(objects["object_id"].to_pylist(), objects["phrase"].to_pylist())
     rows = list(zip(_rows(candidates), kept(candidates), strict=True))
     return {
         "directed": True,
@@ -41,7 +43,11 @@ def node_link(facts: Mapping[str, Any], objects: pa.Table, candidates: pa.Table)
             "candidates": [row for row, is_edge in rows if not is_edge],
         },
         "nodes": [
-            {"id": row["object_id"], **{name: row[name] for name in NODE_COLUMNS}}
+            {
+                "id": row["object_id"],
+                "name": names[row["object_id"]],
+                **{name: row[name] for name in NODE_COLUMNS},
+            }
             for row in _rows(objects.select(["object_id", *NODE_COLUMNS]))
         ],
         "edges": [

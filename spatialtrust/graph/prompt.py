@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spatialtrust.graph.drawing import display_names
+from spatialtrust.graph.naming import display_names
 from spatialtrust.graph.ranking import rank_of
 
 if TYPE_CHECKING:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from spatialtrust.graph.reduction import follows_from, group_of
 from spatialtrust.relations import RELATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 ALIKE: Final = (frozenset({"in", "inside", "within"}), frozenset({"on", "on top of"}))
 """Names of one meaning: who asks for one of them is answered by an edge with another."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Grounds:
+    """Tells on demand why an edge is one; all are equal, so that edges compare by what they say.
+
+    Attributes
+    ----------
+    tell: ``claim_id`` to a sentence; None: nothing is known beyond the edge.
+    """
+
+    tell: Callable[[str], str] | None = field(default=None, compare=False)
 
 
 class Edge(NamedTuple):
@@ -30,6 +42,16 @@ class Edge(NamedTuple):
     reasons: tuple[str, ...]
     claim_id: str
     meaning: str | None = None
+    grounds: Grounds = Grounds()
+
+    @property
+    def why(self) -> str:
+        """Why it is an edge, in one sentence with the numbers to check it by."""
+        return "" if self.grounds.tell is None else self.grounds.tell(self.claim_id)
+
+    def __repr__(self) -> str:
+        said = f"{self.subject_id} {self.relation} {self.object_id}"
+        return f"Edge({said}, {self.confidence:.2f}, {self.decision})"
 
 
 def matching(

@@ -8,6 +8,7 @@ queries answer from everything that is believed.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +21,7 @@ from spatialtrust.decision.commit_gate import decide_by
 from spatialtrust.decision.rule import DecisionRule, one_threshold
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.graph.candidates import (
+    CANDIDATES,
     believed,
     candidates_of,
     codes,
@@ -29,15 +31,23 @@ from spatialtrust.graph.candidates import (
     summarise,
     with_columns,
 )
+from spatialtrust.graph.naming import display_names
 from spatialtrust.graph.node_link import node_link
-from spatialtrust.graph.queries import Edge, chain, matching
+from spatialtrust.graph.queries import Edge, Grounds, chain, matching
 from spatialtrust.graph.reduction import left_out
 from spatialtrust.graph.repair import contradicting
+from spatialtrust.graph.why import each, kind_of
+from spatialtrust.io.images import held_pixels, read_image
+from spatialtrust.io.results import expect_ending, write_results
 from spatialtrust.reasons import bit, decode, encode
 from spatialtrust.relations import canonical
+from spatialtrust.shown import ROWS, html_table, to_pandas
+from spatialtrust.shown import axes as axes_of
 from spatialtrust.tables import Detections
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import networkx as nx
     from numpy.typing import NDArray
 
@@ -46,7 +56,7 @@ if TYPE_CHECKING:
     from spatialtrust.tables import Verdicts
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SceneGraph:
     """What is where in one image, as far as it can be trusted.
 
@@ -269,7 +279,7 @@ class SceneGraph:
         UnknownRelationError: the relation is not in the vocabulary.
         """
         wanted = None if relation is None else canonical(relation)
-        return matching(self._edges(), subject, wanted, object)
+        return matching(self.edges_among(), subject, wanted, object)
 
     def path(self, subject: str, relation: str, object: str) -> list[Edge]:
         """The shortest chain of edges by which a relation holds; empty where none does.
@@ -296,7 +306,134 @@ class SceneGraph:
             self.believed
             & ~pc.equal(self.candidates["left_out"], "implied").fill_null(False).to_numpy()
         )
-        return chain(self._edges(usable), named[0], canonical(relation), named[1])
+        return chain(self.edges_among(usable), named[0], canonical(relation), named[1])
+
+    def why(self, claim_id: str | None = None) -> str:
+        """Why a candidate is an edge or not, in one sentence with the numbers to check it by.
+
+        The sentence of an abstention names the cheapest evidence that would settle it. As data,
+        and for all candidates: :func:`spatialtrust.graph.why.explain`.
+
+        Parameters
+        ----------
+        claim_id: of the candidate; None: all of them, a line each.
+
+        Raises
+        ------
+        InputError: the graph has no such candidate.
+        """
+        if claim_id is None:
+            return "\n".join(str(found) for found in each(self))
+        among = pc.equal(self.candidates["claim_id"], claim_id)
+        for found in each(self, among):
+            return found.sentence
+        raise InputError(
+            f'"{claim_id}" is no candidate of {self.image_id}; candidates["claim_id"] lists them'
+        )
+
+    def table(self, *, explain: bool = False) -> pa.Table:
+        """The candidates with the names of their objects, as pictures have them.
+
+        Parameters
+        ----------
+        explain: add ``why``, a sentence each, and ``settled_by``, what would settle an abstention.
+
+        Returns
+        -------
+        ``subject`` and ``object`` (names), ``kind`` (``kept``, ``corrected``, ``left out`` or
+        ``cut``), and the columns of ``CANDIDATES``.
+        """
+        names = display_names(self)
+        rows = self.candidates.to_pylist()
+        columns = {
+            "image_id": [self.image_id] * len(rows),
+            "subject": [names.get(row["subject_id"], row["subject_id"]) for row in rows],
+            "relation": self.candidates["relation"],
+            "object": [names.get(row["object_id"], row["object_id"]) for row in rows],
+            "kind": [kind_of(row) for row in rows],
+        }
+        text = {name: pa.array(v, pa.string()) for name, v in columns.items() if name != "relation"}
+        columns |= text
+        columns |= {name: self.candidates[name] for name in CANDIDATES.names if name != "relation"}
+        if explain:
+            told = list(each(self))
+            columns["why"] = pa.array([found.sentence for found in told], pa.string())
+            columns["settled_by"] = pa.array([found.settled_by for found in told], pa.string())
+        return pa.table(columns)
+
+    def to_pandas(self, *, explain: bool = False) -> Any:
+        """:meth:`table` as a pandas DataFrame.
+
+        Raises
+        ------
+        MissingDependencyError: pandas is not installed.
+        """
+        return to_pandas(self.table(explain=explain))
+
+    def to_csv(self, path: str | Path, *, explain: bool = True) -> None:
+        """Write :meth:`table` as ``.csv`` (or ``.csv.gz``).
+
+        Raises
+        ------
+        FileError: another ending, or the path cannot be written.
+        """
+        expect_ending(path, (".csv", ".csv.gz"))
+        write_results(self.table(explain=explain), path)
+
+    def to_parquet(self, path: str | Path, *, explain: bool = True) -> None:
+        """Write :meth:`table` as ``.parquet``.
+
+        Raises
+        ------
+        FileError: another ending, or the path cannot be written.
+        """
+        expect_ending(path, (".parquet",))
+        write_results(self.table(explain=explain), path)
+
+    def plot(self, image: Any = None, *, axes: Any = None) -> Any:
+        """The graph drawn onto its image, on matplotlib Axes (returned).
+
+        Parameters
+        ----------
+        image: file, PIL image or array; None: a white one.
+        axes: to draw on; None: those of a new figure.
+
+        Raises
+        ------
+        InputError: the image cannot be read.
+        MissingDependencyError: matplotlib is not installed.
+        """
+        from spatialtrust.graph.drawing import draw
+
+        if image is None:
+            pixels = np.full((self.height or 480, self.width or 640, 3), 255, dtype=np.uint8)
+        else:
+            held = not isinstance(image, str | os.PathLike)
+            pixels = held_pixels(image) if held else read_image(os.fspath(image))
+        picture = draw(pixels, self)
+        ax = axes_of(axes, (9.0, 9.0 * picture.shape[0] / picture.shape[1]))
+        ax.imshow(picture)
+        ax.set_axis_off()
+        return ax
+
+    def __repr__(self) -> str:
+        counts = self.summary()
+        left_out = counts["implied"] + counts["far"]
+        more = f" and {left_out} that need not be shown" if left_out else ""
+        return (
+            f"SceneGraph of {self.image_id}: {counts['objects']} objects, {counts['edges']} edges"
+            f"{more}, of {counts['candidates']} candidates; {self.rule}"
+        )
+
+    def _repr_html_(self) -> str:
+        edges = list(each(self, pa.array(self.kept)))
+        edges.sort(key=lambda edge: -edge.p_true)
+        rows = [
+            (edge.subject, edge.relation, edge.object, edge.p_true, edge.sentence)
+            for edge in edges[:ROWS]
+        ]
+        names = ("subject", "relation", "object", "P(true)", "why")
+        return html_table(repr(self), names, rows, len(edges))
 
     def summary(self) -> dict[str, Any]:
         """Counts, share of candidates kept and, where labels exist, precision and recall.
@@ -364,12 +501,13 @@ class SceneGraph:
         assert precision is not None
         return (model.pair_gate if pairs else model.gate)(precision=precision, delta=delta)
 
-    def _edges(self, among: NDArray[np.bool_] | None = None) -> list[Edge]:
+    def edges_among(self, among: NDArray[np.bool_] | None = None) -> list[Edge]:
         """Some of the candidates as edges; None: all that is believed."""
         rows = self.candidates.filter(pa.array(self.believed if among is None else among))
         phrase = dict(
             zip(self.objects.strings("object_id"), self.objects.strings("phrase"), strict=True)
         )
+        grounds = Grounds(self.why)
         return [
             Edge(
                 row["subject_id"],
@@ -383,6 +521,7 @@ class SceneGraph:
                 tuple(row["reasons"]),
                 row["claim_id"],
                 row["meaning"],
+                grounds,
             )
             for row in rows.to_pylist()
         ]

@@ -24,6 +24,7 @@ from spatialtrust.io.boxes import (
 from spatialtrust.io.claim_answers import answers_of, heard_in
 from spatialtrust.io.claim_boxes import boxes_of
 from spatialtrust.io.claim_reader import Reader
+from spatialtrust.io.given import rows_of
 from spatialtrust.io.rows import RawRows, read_rows
 from spatialtrust.language import canonical_names, parse_claims
 from spatialtrust.reasons import bit
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from spatialtrust.io.given import Held
 
 TEXT_COLUMNS: Final = ("caption", "text")
 _BOX_COLUMNS: Final = ("subject_box", "object_box", "box_format", "box_unit")
@@ -57,6 +59,7 @@ class ClaimFile:
         how else they could be, and how many do not fit.
     box_misfits: rows with a box that could not be used as it stands, by reason code.
     unparsed: how many answers are neither yes nor no, in a sentence; None where all are.
+    source: what the claims are called in messages: their file, or what held them.
     """
 
     claims: Claims
@@ -69,16 +72,18 @@ class ClaimFile:
     notes: tuple[str, ...]
     box_misfits: Mapping[str, int]
     unparsed: str | None = None
+    source: str = ""
 
 
 def read_claims(
-    path: str | Path, *, box_format: str | None = None, box_unit: str | None = None
+    claims: Held, *, box_format: str | None = None, box_unit: str | None = None
 ) -> ClaimFile:
-    """Read a file of claims with boxes.
+    """Read claims with boxes.
 
     Parameters
     ----------
-    path: ``.jsonl``, ``.csv`` or ``.parquet``, the first two also with ``.gz``.
+    claims: a file (``.jsonl``, ``.csv`` or ``.parquet``, the first two also with ``.gz``), or what
+        holds them in Python, see :func:`spatialtrust.io.given.rows_of`.
     box_format, box_unit: see ``boxes.FORMATS`` and ``boxes.UNITS``; None: from the file's columns
         of these names, else from the numbers (:func:`conventions.choose_convention`).
 
@@ -88,7 +93,7 @@ def read_claims(
     ColumnError: columns are missing, or the file names several conventions.
     InputError: ``box_format`` or ``box_unit`` is not known.
     """
-    return claims_from_rows(read_rows(path), box_format=box_format, box_unit=box_unit)
+    return claims_from_rows(rows_of(claims), box_format=box_format, box_unit=box_unit)
 
 
 def read_statements(path: str | Path, phrases: Sequence[str] | None = None) -> ClaimFile:
@@ -160,6 +165,7 @@ def claims_from_rows(
         (*rows.notes, *boxes.notes),
         boxes.misfits,
         unparsed=None if heard is None else heard.unparsed,
+        source=rows.source,
     )
 
 

@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 import pyarrow as pa
 
-from spatialtrust.errors import FileError
+from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.deep import grey_of, is_deep, rgb_of, stored_deep, stored_unsigned
 from spatialtrust.io.frames import SIDEWAYS
 from spatialtrust.io.names import few, plain_name, was_unclean
@@ -195,6 +195,64 @@ def read_image(uri: str | Path) -> NDArray[np.uint8]:
     except Exception as error:
         # Decoders raise whatever a broken file leads them to.
         raise FileError(uri, f"is not a readable image ({_reason(error)})") from error
+
+
+def held_pixels(image: Any) -> NDArray[np.uint8]:
+    """Pixels (H, W, 3), RGB, of an image that somebody holds: a PIL image, or an array.
+
+    Parameters
+    ----------
+    image: a PIL image of any mode (turned upright by its EXIF orientation, deep ones scaled as
+        files are); or whole numbers of 8 or 16 bits, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA.
+
+    Raises
+    ------
+    InputError: it is neither, is empty, or has too many pixels.
+    """
+    from PIL import Image, ImageOps
+
+    if not isinstance(image, Image.Image):
+        image = _array_image(image)
+    if not image.width or not image.height:
+        raise InputError(f"the image has {image.width} x {image.height} pixels; give one with some")
+    if image.width * image.height > MAX_PIXELS:
+        raise InputError(f"the image has {image.width} x {image.height} pixels; make it smaller")
+    try:
+        with _quiet():
+            unsigned = hasattr(image, "tile") and stored_unsigned(image)
+            upright = ImageOps.exif_transpose(image)
+            # Pillow takes premultiplied grey to plain grey by this way only.
+            upright = upright.convert("LA") if upright.mode == "La" else upright
+            return _rgb(upright, unsigned=unsigned)
+    except Exception as error:
+        # Decoders raise whatever a broken image leads them to.
+        raise InputError(f"the image cannot be read ({_reason(error)})") from error
+
+
+def _array_image(image: Any) -> Any:
+    """An array as a PIL image."""
+    from PIL import Image
+
+    try:
+        pixels = np.asarray(image)
+    except Exception:
+        pixels = np.asarray(None)
+    valid = "give a path, a PIL image, or uint8 (height, width, 3) RGB"
+    if pixels.dtype.kind not in "uibf":
+        raise InputError(f"image is a {type(image).__name__}; {valid}")
+    told = f"image is {pixels.dtype.name} {pixels.shape}; {valid}"
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    if pixels.ndim == 3 and pixels.shape[0] in (1, 3, 4) and pixels.shape[2] not in (3, 4):
+        raise InputError(f"{told} (its channels stand first: image.transpose(1, 2, 0))")
+    flat = pixels.ndim == 2
+    if not (flat or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise InputError(told)
+    if pixels.dtype == np.uint16:
+        pixels = grey_of(pixels)
+    if pixels.dtype != np.uint8:
+        raise InputError(told)
+    return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def _rgb(image: Any, *, unsigned: bool) -> NDArray[np.uint8]:

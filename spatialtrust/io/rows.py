@@ -271,7 +271,7 @@ def _assemble(
         if not isinstance(row, RowError):
             names.update(dict.fromkeys(map(str, row)))
     readable = [{} if isinstance(row, RowError) else row for _, row in listed]
-    columns = {name: _column([row.get(name) for row in readable]) for name in names}
+    columns = {name: as_column([row.get(name) for row in readable]) for name in names}
     return RawRows(
         pa.table(columns),
         np.array([number for number, _ in listed], dtype=np.int64),
@@ -282,9 +282,16 @@ def _assemble(
     )
 
 
-def _column(values: list[Any]) -> pa.Array:
+def as_column(values: list[Any]) -> pa.Array:
+    """A column of cells; of cells that disagree about their type, all are text.
+
+    >>> as_column([1, "a"]).to_pylist()
+    ['1', 'a']
+    """
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError):
-        as_text = (v if v is None or isinstance(v, str) else json.dumps(v) for v in values)
+        as_text = (
+            v if v is None or isinstance(v, str) else json.dumps(v, default=str) for v in values
+        )
         return pa.array(list(as_text), pa.string())

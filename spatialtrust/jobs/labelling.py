@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,18 +18,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.decision.certification import least_units, most_errors, upper_bound
+from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.rule import DecisionRule
+from spatialtrust.defaults import DELTA, TARGETS, TRUST_MODEL
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.files import write_text
+from spatialtrust.fusion.answer_weights import LEAST_ROWS
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.language import sentence
+from spatialtrust.reasons import bit, encode
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from spatialtrust.graph import SceneGraph
+
+log: Final = logging.getLogger("spatialtrust")
 
 ROWS: Final = 200
 LABELS: Final = "labels.csv"
@@ -75,7 +86,7 @@ def choose(
     Parameters
     ----------
     claims: all claims that will be judged later.
-    p_true: (N,) of each; NaN: cannot be judged by boxes, never chosen to fit.
+    p_true: (N,) of each; NaN: it cannot be judged by boxes, and is never chosen to fit.
     rows: how many together.
     certify_only: all of them are drawn at random, from all images.
 
@@ -122,8 +133,10 @@ def write_labels(
     *,
     certify_only: bool = False,
     images: int | None = None,
+    accuracies: Sequence[float] = TARGETS,
+    delta: float = DELTA,
 ) -> dict[str, Any]:
-    """Write a CSV of claims to judge, and a picture of each.
+    """Write a CSV of claims to judge, and a picture of each; and say what they can promise.
 
     What the model thinks of a claim is not in it, so that it cannot sway who judges.
 
@@ -134,12 +147,20 @@ def write_labels(
     certify_only: see :func:`choose`.
     images: judge whole images instead: every edge of the repaired graphs of so many, drawn at
         random among those that have edges.
+    accuracies, delta: guarantees of which is said whether these labels can support them.
+
+    Returns
+    -------
+    ``out``; ``certify`` and ``fit``, the rows of each purpose; and what :func:`prospects` says.
 
     Raises
     ------
     FileError: the CSV exists already, or cannot be written.
-    InputError: the run has no scores yet.
+    InputError: the run has no scores yet, or an accuracy or delta is no share.
     """
+    for name, value in [*(("accuracy", share) for share in accuracies), ("delta", delta)]:
+        if not 0 < value < 1:
+            raise InputError(f"{name} is {value}; give a share between 0 and 1, such as 0.9")
     with RunFolder(run) as folder:
         folder.require(["images", "detections", "claims", "scores"])
         target = Path(out) if out is not None else folder.path / LABELS
@@ -148,20 +169,135 @@ def write_labels(
         claims = Claims.from_arrow(folder.whole("claims")).sorted()
         if images is not None:
             certify, fit = _whole(folder, claims, images, seed), np.zeros(0, dtype=np.int64)
+            held, can_certify = images, certify
         else:
             scores = Evidence.from_arrow(folder.whole("scores")).sorted()
-            p_true = scores.numbers("p_true")
-            certify, fit = choose(claims, p_true, rows, seed, certify_only=certify_only)
+            fresh = np.flatnonzero(~_seen(folder, claims))
+            if not fresh.size:
+                raise InputError(
+                    f"{folder.path}: the trust model was fitted on every image of the run, so no "
+                    "label of them certifies; run it on other images"
+                )
+            held = _image_count(claims, fresh)
+            p_true = scores.numbers("p_true")[fresh]
+            certify, fit = (
+                fresh[places]
+                for places in choose(
+                    claims.take(fresh), p_true, rows, seed, certify_only=certify_only
+                )
+            )
+            can_certify = certify[_judged_by_boxes(scores)[certify]]
         chosen = np.concatenate([certify, fit])
         random = "certify" if images is None else OF_GRAPH
         purposes = [random] * len(certify) + ["fit"] * len(fit)
+        told = prospects(_image_count(claims, can_certify), accuracies, delta)
+        if images is None:
+            seen = _image_count(claims, np.arange(len(claims))) - held
+            told["notes"] += [
+                *([f"{seen} images are left out: the trust model was fitted on them"] * bool(seen)),
+                f"fit also needs at least {LEAST_ROWS // 2} rows judged true and as many judged "
+                "false among those that certify",
+            ]
+        if certify_only and told["certifying_images"] < held:
+            told["notes"].append(
+                f"{held - told['certifying_images']} images have no row among those drawn (crowded "
+                "images have most); more --rows bring in more of them"
+            )
+        if len(fit):
+            told["notes"].append(
+                f"half of the images only fit; --certify-only lets all {held} images certify"
+            )
         listed = _listed(folder, claims.take(chosen), purposes)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(listed)
     write_text(text.getvalue(), target)
-    return {"out": str(target), "certify": len(certify), "fit": len(fit)}
+    counts = {"out": str(target), "certify": len(certify), "fit": len(fit)}
+    return {**counts, "images_to_judge": held, **told}
+
+
+def prospects(images: int, accuracies: Sequence[float], delta: float) -> dict[str, Any]:
+    """What labels on so many images can certify at best, before anyone judges them.
+
+    At best: every image has an answer that is confident enough to be accepted. A certificate counts
+    images, not rows: of each one accepted claim is drawn (:func:`spatialtrust.decision.
+    certification.certify`).
+
+    Parameters
+    ----------
+    images: that certify.
+    accuracies, delta: the guarantees to ask about.
+
+    Returns
+    -------
+    ``certifying_images``; ``best_accuracy``, certified if none of them is wrong; ``guarantees``,
+    for each accuracy ``mistakes`` (images that may be wrong; None: out of reach), ``images_needed``
+    without a mistake, and ``more_images``; ``notes``, the same in sentences.
+
+    >>> found = prospects(24, [0.9, 0.95], 0.1)
+    >>> [(g["accuracy"], g["mistakes"], g["more_images"]) for g in found["guarantees"]]
+    [(0.9, 0, 0), (0.95, None, 21)]
+    """
+    best = 1 - float(upper_bound(0, images, delta)) if images else 0.0
+    guarantees, said = [], []
+    for accuracy in accuracies:
+        most = int(most_errors(images, 1 - accuracy, delta)) if images else -1
+        needed = least_units(1 - accuracy, delta)
+        guarantees.append(
+            {
+                "accuracy": accuracy,
+                "delta": delta,
+                "mistakes": most if most >= 0 else None,
+                "images_needed": needed,
+                "more_images": max(needed - images, 0),
+            }
+        )
+        if most >= 0:
+            said.append(f"{accuracy:.0%} with at most {most} of {images} images wrong")
+        else:
+            said.append(f"{accuracy:.0%} is out of reach: it needs {needed - images} more images")
+    notes = [
+        f"{images} images certify; at best (no mistake, every image covered) they certify "
+        f"{best:.1%} accuracy at delta {delta:g}",
+        f"at delta {delta:g}: {'; '.join(said)}",
+    ]
+    return {
+        "certifying_images": images,
+        "best_accuracy": round(best, 4),
+        "guarantees": guarantees,
+        "notes": notes,
+    }
+
+
+def _seen(folder: RunFolder, claims: Claims) -> NDArray[np.bool_]:
+    """(N,) claims on images that the models were fitted on which ``fit`` may start from."""
+    scores = folder.settings("scores")
+    fused = str(scores["made_with"]["model"]) if scores else TRUST_MODEL
+    known: set[str] = set()
+    for name in {TRUST_MODEL, fused}:
+        try:
+            known |= TrustModel.load(name).images
+        except FileError as error:
+            log.warning("%s; whether it was fitted on these images is not known", error)
+    owners = claims.column("image_id").combine_chunks().dictionary_encode()
+    seen = np.array([code in known for code in image_hashes(owners.dictionary.to_pylist())], bool)
+    return np.asarray(seen[owners.indices.to_numpy()], dtype=np.bool_)
+
+
+def _judged_by_boxes(scores: Evidence) -> NDArray[np.bool_]:
+    """(N,) claims of which a fitted model can say how likely they are: their boxes are known.
+
+    What only a reading keeps from a probability a fitted model judges, see
+    :mod:`spatialtrust.evidence.readings`.
+    """
+    unread = np.uint32(bit("picture_only") | bit("needs_depth"))
+    masks = encode(scores.column("reasons"))
+    return np.asarray(np.isfinite(scores.numbers("p_true")) | ((masks & unread) > 0))
+
+
+def _image_count(claims: Claims, rows: NDArray[np.int64]) -> int:
+    return int(pc.count_distinct(claims.take(rows).column("image_id")).as_py())
 
 
 def repaired_graphs(folder: RunFolder) -> tuple[float, list[SceneGraph]]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.decision.certifying_rows import CertifyingRows, image_hashes
-from spatialtrust.defaults import DELTA, TRUST_MODEL
-from spatialtrust.errors import InputError
+from spatialtrust.defaults import DELTA, TARGETS, TRUST_MODEL
+from spatialtrust.errors import InputError, by_kind
 from spatialtrust.evidence.columns import Features, relation_places
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
@@ -23,15 +23,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.io.claim_files import ClaimFile
+    from spatialtrust.io.given import Held
     from spatialtrust.jobs.labelling import Labelled
     from spatialtrust.tables import Answers
 
-TARGETS: Final = (0.8, 0.9, 0.95)
-"""Accuracies for which a fresh model says what it can guarantee."""
+
+class Fitted(NamedTuple):
+    """A fitted model, and what came of the labels.
+
+    Attributes
+    ----------
+    model: the model; ``model.save("mine.json")`` keeps it.
+    report: counts, notes and what it can guarantee, as plain data.
+    """
+
+    model: TrustModel
+    report: dict[str, Any]
+
+    def __repr__(self) -> str:
+        said = [f"  {accuracy}: {rule}" for accuracy, rule in self.report["guarantees"].items()]
+        notes = [f"  note: {note}" for note in self.report["notes"]]
+        head = f"fitted on {self.report['rows']} labels of {self.report['images']} images"
+        return "\n".join([head, repr(self.model), "guarantees", *said, *notes])
 
 
-def fit_from(
-    source: str | Path,
+def fit(
+    source: Held,
     *,
     base: str | Path = TRUST_MODEL,
     name: str | None = None,
@@ -39,14 +56,14 @@ def fit_from(
     box_unit: str | None = None,
     certify_only: bool = False,
     seed: int = 0,
-) -> tuple[TrustModel, dict[str, Any]]:
+) -> Fitted:
     """Fit on labelled claims.
 
     Parameters
     ----------
-    source: a file of claims as ``verify`` reads them, with a ``label``; or a run folder with the
-        labels that ``spatialtrust label`` asked for. A column ``purpose`` says which rows may
-        ``certify`` (drawn at random) and which only ``fit``.
+    source: claims as ``verify`` takes them (a file, a DataFrame, rows), with a ``label``; or a run
+        folder with the labels that ``spatialtrust label`` asked for. A column ``purpose`` says
+        which rows may ``certify`` (drawn at random) and which only ``fit``.
     base: model to start from.
     name: what the data is called, in everything the model says; None: the source's name.
     box_format, box_unit: how a file's boxes are written; None: from the numbers.
@@ -62,14 +79,17 @@ def fit_from(
     ------
     InputError: no row has a label, or too few have.
     """
-    source = Path(source)
-    if source.is_dir():
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        source = Path(source)
         judged = read_labels(source)
+        called = source.name
         if OF_GRAPH in judged.purpose:
             return _on_graphs(source, judged, base, name)
         read = _of_run(judged)
     else:
-        read = _of_file(source, box_format, box_unit)
+        file = read_claims(source, box_format=box_format, box_unit=box_unit)
+        source, called = file.source, Path(file.source).name
+        read = _of_file(file)
     features, label, image, purpose, asker, notes = read
     if not label.size:
         raise InputError(f"{source}: no row has a label; give 1 (true) or 0 (false)")
@@ -83,7 +103,7 @@ def fit_from(
             features.select(rows),
             label[rows],
             image[rows],
-            calibrated_on=name or source.name,
+            calibrated_on=name or called,
             asker=asker or start.asker,
             seed=seed,
         )
@@ -96,7 +116,7 @@ def fit_from(
             features,
             label,
             image,
-            calibrated_on=name or source.name,
+            calibrated_on=name or called,
             base=start,
             purpose=purpose,
             asker=asker,
@@ -118,12 +138,10 @@ def fit_from(
         "guarantees": guarantees,
         "notes": list(notes),
     }
-    return model, report
+    return Fitted(model, report)
 
 
-def _on_graphs(
-    source: Path, judged: Labelled, base: str | Path, name: str | None
-) -> tuple[TrustModel, dict[str, Any]]:
+def _on_graphs(source: Path, judged: Labelled, base: str | Path, name: str | None) -> Fitted:
     """The base as it is, certified on the repaired graphs of whole labelled images."""
     if set(judged.purpose) != {OF_GRAPH}:
         raise InputError(
@@ -181,7 +199,7 @@ def _on_graphs(
     notes = [f"{partly} images do not certify: some of their edges have no label"] if partly else []
     guarantees = {f"{t:g}": str(model.rule(accuracy=t, delta=DELTA)) for t in TARGETS}
     per_relation = {f"{t:g}": str(model.gate(precision=t, delta=DELTA)) for t in TARGETS}
-    return model, {
+    report = {
         "rows": int(label.size),
         "images": len(seen),
         "true": float(label.mean()),
@@ -194,6 +212,7 @@ def _on_graphs(
         "per_relation": per_relation,
         "notes": notes,
     }
+    return Fitted(model, report)
 
 
 def _left_out(random: NDArray[np.bool_], known: NDArray[np.bool_], base: str) -> list[str]:
@@ -219,8 +238,7 @@ _Rows = tuple[
 of a file."""
 
 
-def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Rows:
-    file = read_claims(source, box_format=box_format, box_unit=box_unit)
+def _of_file(file: ClaimFile) -> _Rows:
     if file.broken is not None:
         raise file.broken
     rows = pc.is_valid(file.claims.column("label")).to_numpy()
@@ -230,7 +248,7 @@ def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Row
         unknown = sorted({str(entry) for entry in purpose} - set(PURPOSES))
         if unknown:
             raise InputError(
-                f'{source}: purpose "{unknown[0]}" is not known; valid: {", ".join(PURPOSES)}'
+                f'{file.source}: purpose "{unknown[0]}" is not known; valid: {", ".join(PURPOSES)}'
             )
     labelled = file.claims.select(rows)
     return (
@@ -244,15 +262,9 @@ def _of_file(source: Path, box_format: str | None, box_unit: str | None) -> _Row
 
 
 def _said(file: ClaimFile) -> list[str]:
-    """What was wrong with answers and rows, the first of them by name."""
+    """What was wrong with answers and rows, counted by kind."""
     said = [] if file.unparsed is None else [file.unparsed]
-    said += [str(fault) for fault in file.faults[:_MOST_FAULTS]]
-    if len(file.faults) > _MOST_FAULTS:
-        said.append(f"... and {len(file.faults) - _MOST_FAULTS} more rows")
-    return said
-
-
-_MOST_FAULTS: Final = 50
+    return [*said, *by_kind(file.faults)]
 
 
 def _of_run(judged: Labelled) -> _Rows:

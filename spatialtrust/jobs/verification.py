@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,23 +17,33 @@ from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.errors import GuaranteeError
 from spatialtrust.evidence.gathering import Inputs
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
-from spatialtrust.io.claim_files import claims_from_rows
-from spatialtrust.io.rows import RawRows, read_rows
+from spatialtrust.io.claim_files import read_claims
+from spatialtrust.io.given import index_names
+from spatialtrust.io.results import expect_ending, write_results
 from spatialtrust.reasons import CODES, encode, prose
+from spatialtrust.shown import ROWS, html_table, to_pandas
 from spatialtrust.tables import Verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from spatialtrust.decision.rule import DecisionRule
     from spatialtrust.errors import FileError, RowError
     from spatialtrust.io.claim_files import ClaimFile
+    from spatialtrust.io.given import Held
+
+log: Final = logging.getLogger("spatialtrust")
 
 _RENAMED: Final = "input_"
+_SHOWN: Final = (
+    "claim_id", "subject", "relation", "object", "asserted", "emitted", "p_true", "confidence",
+    "decision", "reasons",
+)  # fmt: skip
+"""Columns that a notebook shows."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Verification:
     """Verdicts on claims that were given with boxes.
 
@@ -45,6 +56,7 @@ class Verification:
     faults: what was wrong with single rows.
     broken: why the file ended early; None where it was read whole.
     manifest: what made the verdicts: versions, model, rule, counts.
+    index: columns that were a DataFrame's index, with the name that each level had.
     """
 
     verdicts: Verdicts
@@ -53,10 +65,83 @@ class Verification:
     faults: tuple[RowError, ...]
     broken: FileError | None
     manifest: dict[str, Any]
+    index: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def __repr__(self) -> str:
+        decisions = self.manifest["decisions"]
+        counts = ", ".join(
+            f"{decisions.get(name, 0)} {said}"
+            for name, said in (
+                ("accept", "accepted"),
+                ("correct", "corrected"),
+                ("abstain", "abstained"),
+            )
+        )
+        faults = f"; {len(self.faults)} rows have faults" if self.faults else ""
+        return f"Verification of {len(self)} claims: {counts}{faults}; {self.rule}"
+
+    def _repr_html_(self) -> str:
+        held = [name for name in _SHOWN if name in self.verdicts.data.column_names]
+        rows = self.verdicts.data.select(held).slice(0, ROWS).to_pylist()
+        return html_table(
+            repr(self), held, [[row[name] for name in held] for row in rows], len(self)
+        )
+
+    def to_pandas(self) -> Any:
+        """The verdicts as a pandas DataFrame; of claims from a DataFrame with its index.
+
+        Raises
+        ------
+        MissingDependencyError: pandas is not installed.
+        """
+        frame = to_pandas(self.verdicts.data)
+        if not self.index:
+            return frame
+        return frame.set_index(list(self.index)).rename_axis(list(self.index.values()))
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the verdicts as ``.csv`` (or ``.csv.gz``), as ``spatialtrust verify`` does.
+
+        Raises
+        ------
+        FileError: another ending, or the path cannot be written.
+        """
+        expect_ending(path, (".csv", ".csv.gz"))
+        for note in write_results(self.verdicts.data, path):
+            log.warning("%s", note)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the verdicts as ``.parquet``.
+
+        Raises
+        ------
+        FileError: another ending, or the path cannot be written.
+        """
+        expect_ending(path, (".parquet",))
+        write_results(self.verdicts.data, path)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Risk over coverage where labels are known, else how sure the verdicts are; the Axes.
+
+        Other pictures: :mod:`spatialtrust.plots`.
+
+        Raises
+        ------
+        MissingDependencyError: matplotlib is not installed.
+        """
+        from spatialtrust import plots
+
+        labels = self.verdicts.data["label"]
+        known = len(labels) > labels.null_count
+        drawn = plots.risk_coverage if known else plots.confidence_histogram
+        return drawn(self.verdicts, axes=axes)
 
 
 def verify(
-    claims: str | Path | pa.Table | Iterable[Mapping[str, Any]],
+    claims: Held,
     *,
     model: str | Path | TrustModel = TRUST_MODEL,
     min_confidence: float | None = None,
@@ -70,8 +155,9 @@ def verify(
 
     Parameters
     ----------
-    claims: a file (``.jsonl``, ``.csv``, ``.parquet``, ``.gz``), an Arrow table, or row
-        dictionaries, with the columns that :mod:`spatialtrust.io.claim_files` lists.
+    claims: a file (``.jsonl``, ``.csv``, ``.parquet``, ``.gz``), a DataFrame, an Arrow table, a
+        list of row dictionaries, or one such row, with the columns that
+        :mod:`spatialtrust.io.claim_files` lists; others are kept.
     model: name of a shipped model, path of a fitted one, or the model itself.
     min_confidence: plain threshold; promises nothing. None: 0.8, unless ``accuracy`` is given.
     accuracy, delta: ask for a certified threshold instead: with probability 1 - ``delta`` at least
@@ -101,8 +187,7 @@ def verify(
             f'model "{fitted.name}" is certified on repaired graphs of whole images, and single '
             "claims are not like their edges; give min_confidence, or fit on labelled claims"
         )
-    rows = _rows(claims)
-    file = claims_from_rows(rows, box_format=box_format, box_unit=box_unit)
+    file = read_claims(claims, box_format=box_format, box_unit=box_unit)
     inputs = Inputs.of(file.claims, file.grounding, file.answers)
     fused = fitted.score(inputs)
     verdicts = conclude(file.claims, fused, rule, inputs.asserted)
@@ -127,16 +212,9 @@ def verify(
         tuple(notes),
         file.faults,
         file.broken,
-        _manifest(verdicts, fitted, rule, file, rows.source, seen),
+        _manifest(verdicts, fitted, rule, file, seen),
+        index_names(claims),
     )
-
-
-def _rows(claims: str | Path | pa.Table | Iterable[Mapping[str, Any]]) -> RawRows:
-    if isinstance(claims, pa.Table):
-        return RawRows.from_table(claims, "table")
-    if isinstance(claims, str) or hasattr(claims, "__fspath__"):
-        return read_rows(claims)  # type: ignore[arg-type]
-    return RawRows.from_records(list(claims), "rows")
 
 
 def _with_given(verdicts: Verdicts, file: ClaimFile) -> Verdicts:
@@ -173,7 +251,6 @@ def _manifest(
     model: TrustModel,
     rule: DecisionRule,
     file: ClaimFile,
-    source: str,
     seen: float,
 ) -> dict[str, Any]:
     decisions = verdicts.column("decision").value_counts().to_pylist()
@@ -181,7 +258,7 @@ def _manifest(
     return {
         "spatialtrust": __version__,
         "schema": schema.VERSION,
-        "input": source,
+        "input": file.source,
         "model": model.name,
         "model_sha256": model.sha256,
         "calibrated_on": model.calibrated_on,

@@ -1,23 +1,23 @@
 """Intervals for metrics by resampling images, because the claims of one image are not independent.
 
 Rows are sorted once. A resample is a vector of counts, how often each image was drawn, so a metric
-over a thousand resamples is a few passes over an integer matrix.
+over a thousand resamples is a few passes over an integer matrix, and several metrics share them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from spatialtrust.errors import InputError
 from spatialtrust.metrics.ranking import Ranking, checked, kernel_of, tie_ends
-from spatialtrust.numbers import as_array, as_count, as_number, is_missing
+from spatialtrust.numbers import as_array, as_count, as_number, as_numbers, is_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _MOST_RESAMPLES: Final = 10_000_000
-_CELLS = 2**20  # counts held at once: 8 MiB per matrix stays in cache on most machines
+_CELLS = 2**16  # counts held at once: half a MiB a matrix, so that a handful stay in cache
 
 
 @dataclass(frozen=True)
@@ -54,37 +54,108 @@ class Interval:
     resamples: int
 
 
+class Resampled(NamedTuple):
+    """A metric on the rows given, and on every resample (n,); NaN where undefined."""
+
+    value: float
+    draws: Float64
+
+
 class _Score:
     """One score's rows from the surest down, ready to be counted many times."""
 
     def __init__(
         self,
-        metric: Callable[..., float],
+        metrics: Sequence[Callable[..., float]],
         confidence: Float64,
         correct: Bool,
         group: Int64,
     ) -> None:
         order = np.argsort(-confidence)
         self.confidence, self.correct = confidence[order], correct[order]
-        self.group, self.ends = group[order], tie_ends(self.confidence)
-        self.metric = metric
-        function, options = metric, {}
-        if isinstance(metric, partial) and not metric.args:
-            function, options = metric.func, metric.keywords
-        kernel = kernel_of(function)
-        self.kernel = kernel and partial(kernel, **options)
+        self.group, self.wrong = group[order], (~self.correct).astype(np.int64)
+        ends = tie_ends(self.confidence)
+        self.tied = ends.size < confidence.size
+        self.ends, self.levels = ends, self.confidence[ends]
+        self.pure = None if self.tied else self.wrong
+        self.metrics = metrics
+        self.kernels = [_kernel(metric) for metric in metrics]
+        self._buffers: NDArray[np.int64] = np.empty((3, 0, 0), dtype=np.int64)
 
     def values(self, counts: Int64) -> Float64:
-        """(resamples,) the metric under counts (resamples, groups)."""
-        rows = counts[:, self.group]
-        if self.kernel is None:
-            return np.array([self._value(row) for row in rows], dtype=np.float64)
-        accepted = rows.cumsum(axis=1)[:, self.ends]
-        wrong = np.where(self.correct, 0, rows).cumsum(axis=1)[:, self.ends]
-        return self.kernel(Ranking(self.confidence[self.ends], accepted, wrong))
+        """(metrics, resamples) under counts (resamples, groups)."""
+        shape = (3, len(counts), len(self.group))
+        if self._buffers.shape != shape:
+            self._buffers = np.empty(shape, dtype=np.int64)
+        rows, accepted, wrong = self._buffers
+        np.take(counts, self.group, axis=1, out=rows, mode="clip")
+        np.cumsum(rows, axis=1, out=accepted)
+        np.cumsum(np.multiply(rows, self.wrong, out=wrong), axis=1, out=wrong)
+        if self.tied:
+            accepted, wrong = accepted[:, self.ends], wrong[:, self.ends]
+        ranking = Ranking(self.levels, accepted, wrong, self.pure)
+        return np.array(
+            [
+                [self._value(metric, times) for times in rows] if kernel is None
+                # What a kernel works out on the way, the next one finds there.
+                else kernel(ranking)
+                for metric, kernel in zip(self.metrics, self.kernels, strict=True)
+            ],
+            dtype=np.float64,
+        )  # fmt: skip
 
-    def _value(self, times: Int64) -> float:
-        return self.metric(np.repeat(self.confidence, times), np.repeat(self.correct, times))
+    def _value(self, metric: Callable[..., float], times: Int64) -> float:
+        return metric(np.repeat(self.confidence, times), np.repeat(self.correct, times))
+
+
+def resample(
+    metrics: Sequence[Callable[..., float]],
+    scores: Sequence[tuple[ArrayLike, ArrayLike]],
+    *,
+    groups: ArrayLike | None = None,
+    n: int = 1000,
+    seed: int = 0,
+) -> list[list[Resampled]]:
+    """Several metrics of several scores of the same rows, all on the same draws of images.
+
+    Each score is sorted once and each draw counted once for all metrics, so many cost little more
+    than one; any two can be subtracted draw by draw (`interval`).
+
+    Parameters
+    ----------
+    metrics, groups, n, seed: as in `bootstrap`.
+    scores: pairs ``(confidence, is_correct)``, rows in the same order in each.
+
+    Returns: one list per score, one entry per metric.
+
+    Raises: InputError as `bootstrap` does.
+
+    >>> from spatialtrust.metrics import aurc, auroc
+    >>> scores = [([0.9, 0.8, 0.3], [1, 1, 0]), ([0.1, 0.8, 0.3], [1, 1, 0])]
+    >>> first, second = resample([auroc, aurc], scores, n=10)
+    >>> first[0].value, second[0].value, first[0].draws.shape
+    (1.0, 0.5, (10,))
+    """
+    if as_number(n, "n") < 1:
+        raise InputError(f"n is {n}; give at least one resample")
+    n = as_count(n, "n", 1, _MOST_RESAMPLES)
+    seed = as_count(seed, "seed", 0, 2**64 - 1)
+    columns = [checked(*score) for score in scores]
+    group = _codes(groups, columns)
+    size = int(group.max()) + 1 if group.size else 0
+    draws = np.full((len(columns), len(metrics), n), np.nan)
+    ready = [_Score(metrics, *pair, group) for pair in columns] if size else []
+    generator = np.random.default_rng(seed)
+    step = max(1, _CELLS // max(group.size, 1))
+    for start in range(0, n if size else 0, step):
+        part = slice(start, min(n, start + step))
+        counts = _draw(generator, size, part.stop - start)
+        for place, score in enumerate(ready):
+            draws[place, :, part] = score.values(counts)
+    return [
+        [Resampled(float(metric(*pair)), row) for metric, row in zip(metrics, rows, strict=True)]
+        for pair, rows in zip(columns, draws, strict=True)
+    ]
 
 
 def bootstrap(
@@ -137,36 +208,89 @@ def bootstrap(
     >>> interval.value, interval.groups
     (1.0, 4)
     """
-    if as_number(n, "n") < 1:
-        raise InputError(f"n is {n}; give at least one resample")
-    n = as_count(n, "n", 1, _MOST_RESAMPLES)
-    seed = as_count(seed, "seed", 0, 2**64 - 1)
-    share = "a share between 0 and 1, such as 0.95"
-    level = as_number(level, "level", share)
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}; give {share}")
-    columns = [checked(confidence, is_correct)]
-    value = metric(*columns[0])
-    if baseline is not None:
-        columns.append(checked(*baseline))
-        value -= metric(*columns[1])
-    group = _codes(groups, columns)
-    size = int(group.max()) + 1 if group.size else 0
-    if not size:
-        return Interval(value, np.nan, np.nan, level, 0, 0)
-    scores = [_Score(metric, *pair, group) for pair in columns]
-    resampled = np.empty(n)
+    scores = [(confidence, is_correct), *([] if baseline is None else [baseline])]
+    share = _level(level)
+    found = [score[0] for score in resample([metric], scores, groups=groups, n=n, seed=seed)]
+    count = _size(groups, confidence)
+    limits = (0.0, 1.0) if _kernel(metric) else (-np.inf, np.inf)
+    return interval(*found, groups=count, level=share, limits=limits)
+
+
+def resample_means(
+    values: Sequence[ArrayLike],
+    *,
+    groups: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+) -> list[Resampled]:
+    """Means of columns (rows,), such as losses, on the draws that `resample` makes of the groups.
+
+    >>> resample_means([[1.0, 3.0]], groups=[0, 1], n=5)[0].value
+    2.0
+    """
+    columns = np.stack([np.asarray(as_numbers(column, "values"), float) for column in values], 1)
+    group = np.unique(_named(groups), return_inverse=True)[1]
+    size = int(group.max()) + 1
+    sums = np.zeros((size, columns.shape[1]))
+    np.add.at(sums, group, columns)
+    rows = np.bincount(group, minlength=size)
     generator = np.random.default_rng(seed)
-    step = max(1, _CELLS // group.size)
+    draws = np.empty((n, columns.shape[1]))
+    step = max(1, _CELLS // size)
     for start in range(0, n, step):
-        drawn = min(step, n - start)
-        counts = _draw(generator, size, drawn)
-        values = [score.values(counts) for score in scores]
-        resampled[start : start + drawn] = values[0] - sum(values[1:])
-    # Metrics of this package lie in [0, 1] and so do the ends of their intervals.
-    known = scores[0].kernel is not None
-    limits = (-1.0 if baseline is not None else 0.0, 1.0) if known else (-np.inf, np.inf)
-    return _interval(value, resampled[~np.isnan(resampled)], level, size, limits)
+        counts = _draw(generator, size, min(n - start, step))
+        draws[start : start + step] = (counts @ sums) / (counts @ rows)[:, None]
+    pairs = zip(columns.mean(axis=0), draws.T, strict=True)
+    return [Resampled(float(value), column) for value, column in pairs]
+
+
+def interval(
+    this: Resampled,
+    other: Resampled | None = None,
+    *,
+    groups: int,
+    level: float = 0.95,
+    limits: tuple[float, float] = (0.0, 1.0),
+) -> Interval:
+    """The interval of what `resample` found, or of the difference to another of the same draws.
+
+    Parameters
+    ----------
+    groups: number of images that were drawn from.
+    limits: least and largest value of the metric.
+    """
+    value, draws = this
+    low, high = limits
+    if other is not None:
+        value, draws = value - other.value, draws - other.draws
+        low, high = low - high, high - low
+    return _interval(value, draws[~np.isnan(draws)], _level(level), groups, (low, high))
+
+
+def _kernel(metric: Callable[..., float]) -> Callable[..., Float64] | None:
+    """What computes a metric of this package, options included, on all resamples at once."""
+    function, options = metric, {}
+    if isinstance(metric, partial) and not metric.args:
+        function, options = metric.func, metric.keywords
+    if options.get("convention") is not None:
+        return None
+    kernel = kernel_of(function)
+    return kernel and partial(kernel, **options)
+
+
+def _level(level: float) -> float:
+    share = "a share between 0 and 1, such as 0.95"
+    number = as_number(level, "level", share)
+    if not 0 < number < 1:
+        raise InputError(f"level is {level}; give {share}")
+    return number
+
+
+def _size(groups: ArrayLike | None, confidence: ArrayLike) -> int:
+    """How many independent units the rows come from."""
+    if groups is None:
+        return int(as_array(confidence, "confidence").size)
+    return int(np.unique(_named(groups)).size)
 
 
 def _codes(groups: ArrayLike | None, columns: list[tuple[Float64, Bool]]) -> Int64:

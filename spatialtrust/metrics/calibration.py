@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from spatialtrust.errors import InputError
-from spatialtrust.metrics.ranking import before, computed_by, evaluate, rank, ratio
+from spatialtrust.metrics.conventions import published
+from spatialtrust.metrics.ranking import computed_by, evaluate, rank, ratio
 from spatialtrust.numbers import as_count, as_numbers
 
 if TYPE_CHECKING:
@@ -71,18 +72,23 @@ def _sum_by_bin(values: Float64, bin_of: Int64) -> Float64:
 
 def _ece(ranking: Ranking, bins: int = 15) -> Float64:
     bin_of = _bin_of(ranking.levels, bins)
-    rows = ranking.accepted - before(ranking.accepted)
-    right = ranking.right - before(ranking.right)
-    gaps = np.abs(_sum_by_bin(rows * ranking.levels - right, bin_of)).sum(axis=-1)
+    right = ranking.rows - ranking.errors
+    gaps = np.abs(_sum_by_bin(ranking.rows * ranking.levels - right, bin_of)).sum(axis=-1)
     return ratio(gaps, ranking.accepted[..., -1])
 
 
 @computed_by(_ece)
-def ece(confidence: ArrayLike, is_correct: ArrayLike, bins: int = 15) -> float:
+def ece(
+    confidence: ArrayLike,
+    is_correct: ArrayLike,
+    bins: int = 15,
+    convention: str | None = None,
+) -> float:
     """Expected calibration error over equal-width bins.
 
     ``sum_b n_b / N |mean confidence_b - accuracy_b|`` over bins ``[k/bins, (k+1)/bins)``, 1.0 in
     the last. NaN without rows. A perfectly calibrated confidence does not give 0: see `ece_floor`.
+    ``convention`` gives a published code's number instead, by its own number of bins (`published`).
 
     Raises
     ------
@@ -94,13 +100,14 @@ def ece(confidence: ArrayLike, is_correct: ArrayLike, bins: int = 15) -> float:
     >>> ece([0.9, 0.9, 0.2, 1.0], [True, False, False, True], bins=10)
     0.25
     """
+    if convention is not None:
+        return published(confidence, is_correct, convention, "ece")["ece"]
     _edges(bins)
     return evaluate(_ece, _probabilities(rank(confidence, is_correct)), bins)
 
 
 def _ece_floor(ranking: Ranking, bins: int) -> Float64:
-    rows = ranking.accepted - before(ranking.accepted)
-    spread = rows * ranking.levels * (1 - ranking.levels)
+    spread = ranking.rows * ranking.levels * (1 - ranking.levels)
     variance = _sum_by_bin(spread, _bin_of(ranking.levels, bins))
     return ratio(np.sqrt(2 / np.pi * variance).sum(axis=-1), ranking.accepted[..., -1])
 
@@ -129,9 +136,8 @@ def ece_floor(confidence: ArrayLike, bins: int = 15) -> float:
 
 def _brier(ranking: Ranking) -> Float64:
     levels = ranking.levels
-    wrong = ranking.wrong - before(ranking.wrong)
-    right = ranking.right - before(ranking.right)
-    total = (right * (1 - levels) ** 2 + wrong * levels**2).sum(axis=-1)
+    right = ranking.rows - ranking.errors
+    total = (right * (1 - levels) ** 2 + ranking.errors * levels**2).sum(axis=-1)
     return ratio(total, ranking.accepted[..., -1])
 
 
@@ -171,8 +177,7 @@ def reliability(confidence: ArrayLike, is_correct: ArrayLike, bins: int = 15) ->
     ranking = _probabilities(rank(confidence, is_correct))
     edges = _edges(bins)
     bin_of = _bin_of(ranking.levels, bins)
-    rows = ranking.accepted - before(ranking.accepted)
-    right = ranking.right - before(ranking.right)
+    rows, right = ranking.rows, ranking.rows - ranking.errors
     count, surety, hits = (
         np.bincount(bin_of, weights=column, minlength=bins)
         for column in (rows, rows * ranking.levels, right)

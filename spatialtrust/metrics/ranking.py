@@ -7,6 +7,7 @@ counts are integers and the levels are sorted, hence no metric can depend on the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -35,16 +36,50 @@ class Ranking:
         resample per row of counts.
     wrong
         (..., levels) those of them that are not correct.
+    pure
+        (levels,) int64, 1 where the rows at a level are all wrong, 0 where they are all right;
+        None where some level mixes them, or where nobody looked. What needs no division then is
+        several times as fast.
     """
 
     levels: Float64
     accepted: Int64
     wrong: Int64
+    pure: Int64 | None = None
 
-    @property
+    @cached_property
     def right(self) -> Int64:
         """(..., levels) accepted rows that are correct."""
         return self.accepted - self.wrong
+
+    @cached_property
+    def rows(self) -> Int64:
+        """(..., levels) rows at the level itself."""
+        return at_level(self.accepted)
+
+    @cached_property
+    def errors(self) -> Int64:
+        """(..., levels) rows at the level itself that are not correct."""
+        return at_level(self.wrong) if self.pure is None else self.rows * self.pure
+
+    @cached_property
+    def risk_area(self) -> Float64:
+        """(...) sum over ranks of the risk so far, in expectation over the order of tied rows.
+
+        Rank k of a tie group that follows ``above`` rows has the expected cumulative errors
+        ``wrong_above + share * (k - above)``; summed over the group, errors / k needs only the
+        harmonic numbers H.
+        """
+        tail = harmonic(int(self.accepted[..., -1].max())).take(self.accepted, mode="clip")
+        np.subtract(tail[..., 1:], tail[..., :-1], out=tail[..., 1:])
+        if self.pure is not None:
+            # The share is 0 or 1, so that no level needs a division.
+            tail *= self.wrong - self.pure * self.accepted
+        else:
+            share = self.errors / np.maximum(self.rows, 1)
+            tail *= self.wrong - self.errors - share * (self.accepted - self.rows)
+        area: Float64 = tail.sum(axis=-1) + self.wrong[..., -1]
+        return area
 
 
 Function = TypeVar("Function", bound="Callable[..., float]")
@@ -133,6 +168,43 @@ def tie_ends(levels: Float64) -> Int64:
     if not levels.size:
         return np.empty(0, dtype=np.int64)
     return np.flatnonzero(np.append(levels[1:] != levels[:-1], True)).astype(np.int64)
+
+
+def at_level(cumulative: Int64) -> Int64:
+    """(..., levels) counts at each level, from cumulative ones."""
+    counts: Int64 = cumulative.copy()
+    counts[..., 1:] -= cumulative[..., :-1]
+    return counts
+
+
+@lru_cache(maxsize=4)
+def harmonic(largest: int) -> Float64:
+    """H_0 .. H_largest, the sums of 1/k.
+
+    >>> harmonic(3).round(3)
+    array([0.   , 1.   , 1.5  , 1.833])
+    """
+    table = np.zeros(largest + 1)
+    np.cumsum(1 / np.arange(1, largest + 1), out=table[1:])
+    table.flags.writeable = False
+    return table
+
+
+def first_reaching(cumulative: Int64, share: float) -> Int64:
+    """(..., 1) position of the first level where ``cumulative / total >= share``.
+
+    The whole number that reaches the share is found first, then where the counts pass it; position
+    0 where the total is 0.
+    """
+    total = cumulative[..., -1]
+    least = np.ceil(share * total).astype(np.int64)
+    # Whether k / total >= share is asked of the quotient as it is computed, one step either way.
+    least -= ratio(least - 1, total) >= share
+    least += ratio(least, total) < share
+    flat = cumulative.reshape(-1, cumulative.shape[-1])
+    places = [int(row.searchsorted(k)) for row, k in zip(flat, least.reshape(-1), strict=True)]
+    found = np.array(places, dtype=np.int64).reshape(total.shape)
+    return np.where(total > 0, np.minimum(found, cumulative.shape[-1] - 1), 0)[..., None]
 
 
 def before(cumulative: Int64) -> Int64:

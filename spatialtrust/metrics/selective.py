@@ -13,13 +13,23 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from spatialtrust.errors import InputError
-from spatialtrust.metrics.ranking import before, check_share, computed_by, evaluate, rank, ratio
+from spatialtrust.metrics.conventions import published
+from spatialtrust.metrics.ranking import (
+    before,
+    check_share,
+    computed_by,
+    evaluate,
+    first_reaching,
+    harmonic,
+    rank,
+    ratio,
+)
 from spatialtrust.numbers import as_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from spatialtrust.arrays import Bool, Float64, Int64
+    from spatialtrust.arrays import Float64, Int64
     from spatialtrust.metrics.ranking import Ranking
 
 Positive = Literal["correct", "error"]
@@ -38,104 +48,124 @@ class RiskCoverageCurve(NamedTuple):
 
 
 def _auroc(ranking: Ranking) -> Float64:
-    right, wrong = ranking.right, ranking.wrong
-    rights = right - before(right)
-    # Twice the number of (right, wrong) pairs in the right order, a tie counting one half: integer.
-    ordered = (rights * (2 * wrong[..., -1:] - wrong - before(wrong))).sum(axis=-1)
-    return ratio(ordered, 2 * right[..., -1] * wrong[..., -1])
+    wrong, right = ranking.wrong, ranking.right
+    # Twice the number of (right, wrong) pairs in the wrong order, a tie counting one half: integer.
+    if ranking.pure is not None:
+        misplaced = 2 * np.einsum("...i,...i,i->...", ranking.rows, wrong, 1 - ranking.pure)
+    else:
+        rights = ranking.rows - ranking.errors
+        misplaced = np.einsum("...i,...i->...", rights, 2 * wrong - ranking.errors)
+    pairs = 2 * right[..., -1] * wrong[..., -1]
+    return ratio(pairs - misplaced, pairs)
 
 
 @computed_by(_auroc)
-def auroc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
+def auroc(
+    confidence: ArrayLike,
+    is_correct: ArrayLike,
+    convention: str | None = None,
+) -> float:
     """Probability that a right row is surer than a wrong one, a tie counting one half.
 
     ``(#{right surer than wrong} + #{ties} / 2) / (#right #wrong)``. NaN unless there are right and
     wrong rows.
+
+    ``convention`` gives a published code's number instead (`published`).
 
     Source: Hanley and McNeil 1982, Radiology 143(1).
 
     >>> auroc([0.9, 0.8, 0.8, 0.1], [True, True, False, False])
     0.875
     """
+    if convention is not None:
+        return published(confidence, is_correct, convention, "auroc")["auroc"]
     return evaluate(_auroc, rank(confidence, is_correct))
 
 
-def _harmonic(largest: int) -> Float64:
-    """H_0 .. H_largest, the sums of 1/k."""
-    table = np.zeros(largest + 1)
-    np.cumsum(1 / np.arange(1, largest + 1), out=table[1:])
-    return table
-
-
 def _aurc(ranking: Ranking) -> Float64:
-    accepted, wrong = ranking.accepted, ranking.wrong
-    above, wrong_above = before(accepted), before(wrong)
-    errors = wrong - wrong_above
-    # Rank k of a tie group that follows `above` rows has the expected cumulative errors
-    # wrong_above + share * (k - above); summed over the group, errors / k needs only H.
-    share = errors / np.maximum(accepted - above, 1)
-    harmonic = _harmonic(int(accepted.max()))
-    area = (wrong_above - share * above) * (harmonic[accepted] - harmonic[above]) + errors
-    return ratio(area.sum(axis=-1), accepted[..., -1])
+    return ratio(ranking.risk_area, ranking.accepted[..., -1])
 
 
 @computed_by(_aurc)
-def aurc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
+def aurc(
+    confidence: ArrayLike,
+    is_correct: ArrayLike,
+    convention: str | None = None,
+) -> float:
     """Area under the risk-coverage curve: the mean over ranks of the risk so far.
 
     ``1/N sum_k E_k / k`` with ``E_k`` the errors among the k surest rows, taken in expectation over
     the order of tied rows. NaN without rows.
+
+    ``convention`` gives a published code's number instead (`published`).
 
     Source: Geifman et al. 2019, arXiv 1805.08206; ties as the expectation over their orders.
 
     >>> aurc([0.9, 0.5, 0.5, 0.1], [True, True, False, True])
     0.2083333333333333
     """
+    if convention is not None:
+        return published(confidence, is_correct, convention, "aurc")["aurc"]
     return evaluate(_aurc, rank(confidence, is_correct))
 
 
 def _eaurc(ranking: Ranking) -> Float64:
     area = _aurc(ranking)
     total, right = ranking.accepted[..., -1], ranking.right[..., -1]
-    harmonic = _harmonic(int(total.max()))
-    optimum = ratio(total - right - right * (harmonic[total] - harmonic[right]), total)
+    sums = harmonic(int(total.max()))
+    optimum = ratio(total - right - right * (sums[total] - sums[right]), total)
     excess: Float64 = np.maximum(area - optimum, 0)
     return excess
 
 
 @computed_by(_eaurc)
-def eaurc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
+def eaurc(
+    confidence: ArrayLike,
+    is_correct: ArrayLike,
+    convention: str | None = None,
+) -> float:
     """AURC above that of the best ranking of the same rows; 0 for a perfect ranking.
 
     ``aurc - 1/N sum_{k > C} (k - C) / k`` with C right rows: the exact optimum of N rows, not its
     limit ``r + (1 - r) ln(1 - r)``, which leaves a remainder. NaN without rows.
+
+    ``convention`` gives a published code's number instead (`published`).
 
     Source: Geifman et al. 2019, arXiv 1805.08206, with the discrete optimum.
 
     >>> eaurc([0.9, 0.8, 0.7, 0.1], [True, True, True, False])
     0.0
     """
+    if convention is not None:
+        return published(confidence, is_correct, convention, "eaurc")["eaurc"]
     return evaluate(_eaurc, rank(confidence, is_correct))
 
 
 def _augrc(ranking: Ranking) -> Float64:
-    accepted, wrong = ranking.accepted, ranking.wrong
-    twice = ((accepted - before(accepted)) * (wrong + before(wrong))).sum(axis=-1)
-    return ratio(twice, 2 * accepted[..., -1] ** 2)
+    twice = np.einsum("...i,...i->...", ranking.rows, 2 * ranking.wrong - ranking.errors)
+    return ratio(twice, 2 * ranking.accepted[..., -1] ** 2)
 
 
 @computed_by(_augrc)
-def augrc(confidence: ArrayLike, is_correct: ArrayLike) -> float:
+def augrc(
+    confidence: ArrayLike,
+    is_correct: ArrayLike,
+    convention: str | None = None,
+) -> float:
     """Area under the generalised risk: share of all rows that is accepted and wrong.
 
     The trapezoid of ``errors / N`` over coverage on tie groups, which equals
     ``(1 - AUROC) acc err + err^2 / 2``. NaN without rows.
+
+    ``convention`` gives a published code's number instead (`published`).
 
     Source: Traub et al. 2024, arXiv 2407.01032, equation 6.
 
     >>> augrc([0.9, 0.8, 0.7, 0.1], [True, True, True, False])
     0.03125
     """
+    if convention is not None:
+        return published(confidence, is_correct, convention, "augrc")["augrc"]
     return evaluate(_augrc, rank(confidence, is_correct))
 
 
@@ -146,8 +176,7 @@ def _fpr_at_tpr(ranking: Ranking, tpr: float = 0.95, positive: Positive = "corre
             (cumulative[..., -1:] - before(cumulative))[..., ::-1]
             for cumulative in (negatives, positives)
         )
-    reached = ratio(positives, positives[..., -1:]) >= tpr
-    first = reached.argmax(axis=-1)[..., None]
+    first = first_reaching(positives, tpr)
     rate = ratio(np.take_along_axis(negatives, first, axis=-1), negatives[..., -1:])[..., 0]
     return np.where(positives[..., -1] == 0, np.nan, rate)
 
@@ -158,6 +187,7 @@ def fpr_at_tpr(
     is_correct: ArrayLike,
     tpr: float = 0.95,
     positive: Positive = "correct",
+    convention: str | None = None,
 ) -> float:
     """False positive rate at the first threshold whose true positive rate reaches ``tpr``.
 
@@ -170,16 +200,69 @@ def fpr_at_tpr(
     InputError
         ``tpr`` outside (0, 1], or another ``positive``.
 
+    ``convention`` gives a published code's number instead (`published`).
+
     Source: Hendrycks and Gimpel 2017, arXiv 1610.02136, on the ROC with ties merged.
 
     >>> confidence, is_correct = [0.9, 0.8, 0.7, 0.6, 0.5], [True, True, False, True, False]
     >>> fpr_at_tpr(confidence, is_correct), fpr_at_tpr(confidence, is_correct, positive="error")
     (0.5, 0.3333333333333333)
     """
+    if convention is not None:
+        if (tpr, positive) != (0.95, "correct"):
+            raise InputError("a convention fixes tpr and positive; leave them out")
+        return published(confidence, is_correct, convention, "fpr95")["fpr95"]
     tpr = check_share("tpr", tpr)
     if positive not in ("correct", "error"):
         raise InputError(f'positive is "{positive}"; valid: "correct", "error"')
     return evaluate(_fpr_at_tpr, rank(confidence, is_correct), tpr, positive)
+
+
+def _average_precision(ranking: Ranking, positive: Positive = "correct") -> Float64:
+    if positive == "correct":
+        hits, found, accepted = ranking.rows - ranking.errors, ranking.right, ranking.accepted
+        total = ranking.right[..., -1]
+    else:  # walk from the least sure row up
+        hits = ranking.errors
+        total, above = ranking.wrong[..., -1], ranking.accepted - ranking.rows
+        found = total[..., None] - (ranking.wrong - hits)
+        accepted = ranking.accepted[..., -1:] - above
+    precision = found / np.maximum(accepted, 1)
+    return ratio((hits * precision).sum(axis=-1), total)
+
+
+@computed_by(_average_precision)
+def average_precision(
+    confidence: ArrayLike,
+    is_correct: ArrayLike,
+    positive: Positive = "correct",
+    convention: str | None = None,
+) -> float:
+    """Area under the precision-recall curve, as average precision (AP, AUPR).
+
+    ``sum_l (recall_l - recall_{l-1}) precision_l`` over distinct thresholds, tied rows together.
+    With ``positive="correct"`` from the surest row down ("AUPR-success"), with "error" from the
+    least sure up ("AUPR-error"): two different numbers, so say which. NaN without a positive row.
+    ``convention`` gives a published code's number instead (`published`).
+
+    Raises
+    ------
+    InputError
+        Another ``positive`` or ``convention``.
+
+    Source: scikit-learn's ``average_precision_score``.
+
+    >>> average_precision([0.9, 0.8, 0.7, 0.6], [True, True, False, True])
+    0.9166666666666666
+    >>> average_precision([0.9, 0.8, 0.7, 0.6], [True, True, False, True], positive="error")
+    0.5
+    """
+    if positive not in ("correct", "error"):
+        raise InputError(f'positive is "{positive}"; valid: "correct", "error"')
+    if convention is not None:
+        name = f"aupr_{positive}"
+        return published(confidence, is_correct, convention, name)[name]
+    return evaluate(_average_precision, rank(confidence, is_correct), positive)
 
 
 def _coverage_at_accuracy(ranking: Ranking, accuracy: float) -> Float64:
@@ -210,9 +293,8 @@ def coverage_at_accuracy(confidence: ArrayLike, is_correct: ArrayLike, accuracy:
     return evaluate(_coverage_at_accuracy, rank(confidence, is_correct), accuracy)
 
 
-def _first_accuracy(ranking: Ranking, reached: Bool) -> Float64:
-    """Accuracy of what is accepted at the strictest level that ``reached`` something."""
-    first = reached.argmax(axis=-1)[..., None]
+def _accuracy_at(ranking: Ranking, first: Int64) -> Float64:
+    """Accuracy of what is accepted at a level."""
     right, accepted = (
         np.take_along_axis(counts, first, axis=-1)[..., 0]
         for counts in (ranking.right, ranking.accepted)
@@ -221,7 +303,7 @@ def _first_accuracy(ranking: Ranking, reached: Bool) -> Float64:
 
 
 def _accuracy_at_coverage(ranking: Ranking, coverage: float) -> Float64:
-    return _first_accuracy(ranking, ratio(ranking.accepted, ranking.accepted[..., -1:]) >= coverage)
+    return _accuracy_at(ranking, first_reaching(ranking.accepted, coverage))
 
 
 @computed_by(_accuracy_at_coverage)
@@ -245,7 +327,7 @@ def accuracy_at_coverage(confidence: ArrayLike, is_correct: ArrayLike, coverage:
 
 
 def _precision_at_recall(ranking: Ranking, recall: float) -> Float64:
-    precision = _first_accuracy(ranking, ratio(ranking.right, ranking.right[..., -1:]) >= recall)
+    precision = _accuracy_at(ranking, first_reaching(ranking.right, recall))
     return np.where(ranking.right[..., -1] == 0, np.nan, precision)
 
 

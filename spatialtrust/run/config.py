@@ -36,6 +36,8 @@ NO_DETECTOR: Final = (
 )
 RECORDED: Final = "recorded:"
 """How a reference to recorded outputs begins."""
+HELD: Final = "recorded:(given in Python)"
+"""What boxes are called that were given in Python."""
 AUTO: Final = "auto"
 
 SHIPPED_FOR: Final[Mapping[str, str]] = MappingProxyType(

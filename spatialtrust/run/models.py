@@ -40,6 +40,20 @@ class Models:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
 
+    def with_boxes(self, config: RunConfig, boxes: Recorded) -> Models:
+        """The same models, with recorded boxes that are at hand already instead of a detector.
+
+        Parameters
+        ----------
+        config: these settings, with the detector that stands for the boxes.
+        """
+        opened = Models(config)
+        opened.__dict__["recorded"] = boxes
+        opened.__dict__["trust"] = self.trust
+        if config.asker != NO_ASKER:
+            opened.__dict__["asker"] = self.asker
+        return opened
+
     @cached_property
     def trust(self) -> TrustModel:
         """The trust model; says so where it does not know the asker."""

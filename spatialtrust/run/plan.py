@@ -21,7 +21,7 @@ from spatialtrust.fusion.model import ANSWERS_UNUSED
 from spatialtrust.io.images import find_images
 from spatialtrust.io.names import cleaned_note, plain_name, was_unclean
 from spatialtrust.relations import canonical
-from spatialtrust.run.config import NO_ASKER
+from spatialtrust.run.config import HELD, NO_ASKER
 from spatialtrust.run.engine import run
 from spatialtrust.run.folder import MANIFEST, RunFolder
 from spatialtrust.run.inputs import (
@@ -186,7 +186,10 @@ class _Steps:
     def detect(self) -> list[Stage]:
         config = self.config
         recorded = config.recorded_boxes
-        revision = revision_of(recorded) if recorded else self.models.detector.revision
+        if config.detector == HELD:
+            revision = None
+        else:
+            revision = revision_of(recorded) if recorded else self.models.detector.revision
         stage = Detect(config.detector, revision, config.objects, config.options(), config.gpus)
         return [ReadImages(), opened_by(stage, lambda: self.models.detector)]
 
@@ -299,6 +302,12 @@ def execute(
         remake=remake,
     )
     seconds = time.perf_counter() - started
+    if "ask" in wanted and (used := _usage(job)):
+        said_usage = {"usage": used}
+        with RunFolder(job.out) as folder:
+            folder.record({}, **said_usage)
+    else:
+        said_usage = {}
     rules = [stage.rule for stage in stages if isinstance(stage, Decide | Link)][:1]
     said: dict[str, Any] = {"decided_by": str(rules[0])} if rules else {}
     if "link" in wanted and "link" not in names and before != made_with(job.out, "scenes"):
@@ -316,7 +325,15 @@ def execute(
     if "detect" in names:
         for loss in lost:
             log.warning("%s", loss)
-    return {"out": str(job.out), **found, **said, "seconds": round(seconds, 3)}
+    return {"out": str(job.out), **found, **said, **said_usage, "seconds": round(seconds, 3)}
+
+
+def _usage(job: Job) -> dict[str, Any] | None:
+    """What asking a served model took: questions, tokens, cost; None where none was asked."""
+    if job.config.asker == NO_ASKER:
+        return None
+    used: dict[str, Any] | None = getattr(job.models.asker, "usage", None)
+    return used
 
 
 def _linked_again(job: Job, out: Path, names: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from spatialtrust import failure, metrics
 from spatialtrust.classify import METHODS, Splits, compare, divide, fit, fit_captions, load_method
 from spatialtrust.classify import score as score_images
-from spatialtrust.classify.embedded_images import EmbeddedImages
+from spatialtrust.classify.image_set import EmbeddedImages, LastLayers
 from spatialtrust.classify.studies import (
     candidates,
     caption_baseline,
@@ -28,6 +28,7 @@ from spatialtrust.classify.studies import (
 )
 from spatialtrust.cli.classify import app
 from spatialtrust.errors import FileError, InputError
+from spatialtrust.failure.checks import softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +47,11 @@ def images(rows: int, seed: int, *, model: str = "toy@1") -> EmbeddedImages:
     unit = centres[shown] + rng.normal(size=(rows, 12)).astype(np.float32)
     texts = centres / np.linalg.norm(centres, axis=1, keepdims=True)
     captions = texts[labels] + 0.05 * rng.normal(size=(rows, 12))
+    projection = np.random.default_rng(11).normal(size=(12, 12)).astype(np.float32)
+    inverse = np.linalg.inv(projection).T
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     return EmbeddedImages(
-        images=(unit / np.linalg.norm(unit, axis=1, keepdims=True)).astype(np.float32),
+        images=unit.astype(np.float32),
         texts=texts,
         labels=labels,
         class_names=CLASSES,
@@ -56,6 +60,7 @@ def images(rows: int, seed: int, *, model: str = "toy@1") -> EmbeddedImages:
         model=model,
         logit_scale=20.0,
         captions=(captions / np.linalg.norm(captions, axis=1, keepdims=True)).astype(np.float32),
+        last_layers=LastLayers(unit @ inverse, texts @ inverse, projection, projection),
     )
 
 
@@ -86,6 +91,7 @@ def test_a_comparison_holds_every_method_on_the_same_images(splits: Splits) -> N
     assert {row["status"] for row in rows.values()} == {"ok"}
     accuracy = splits.test.is_correct.mean()
     for name, row in rows.items():
+        assert row["own_predictions"] == (name == "trustvlm-star")
         if name != "trustvlm-star":
             assert row["accuracy"] == accuracy
         assert row["auroc_low"] <= row["auroc"] <= row["auroc_high"]
@@ -103,6 +109,88 @@ def test_a_comparison_holds_every_method_on_the_same_images(splits: Splits) -> N
         "test": 500,
     }
     json.dumps(found.to_dict())
+    assert "grid" in found.to_dict()["rules"]["mcm"]
+    assert "grid" not in found.to_dict(grids=False)["rules"]["mcm"]
+    # The best has rank 1, what the paired interval tells from it rank 3, the rest 2.
+    ranked = {name: row["auroc_rank"] for name, row in rows.items() if name != "trustvlm-star"}
+    best = max(ranked, key=lambda name: rows[name]["auroc"])
+    assert [name for name, rank in ranked.items() if rank == 1] == [best]
+    wins = [win for win in found.wins.to_pylist() if win["metric"] == "auroc"]
+    beaten = {win["worse"] for win in wins if win["better"] == best}
+    assert {name for name, rank in ranked.items() if rank == 3} == beaten
+    assert all(0 < win["low"] <= win["gain"] <= win["high"] for win in wins)
+    assert rows["trustvlm-star"]["auroc_rank"] == 0
+    losses = metrics.log_loss(softmax(splits.test.logits), splits.test.labels)
+    assert rows["mcm"]["log_loss"] == pytest.approx(losses)
+    assert rows["temperature-scaling"]["log_loss"] < rows["mcm"]["log_loss"]
+    assert np.isnan(rows["vilu"]["brier"])
+    assert "training ended at its last epoch (2" in rows["vilu"]["notes"]
+
+
+def test_bayesvlm_without_the_models_last_layers_is_left_out_with_the_reason(
+    splits: Splits,
+) -> None:
+    parts = (splits.train, splits.calibration, splits.test)
+    bare = Splits(*(replace(part, last_layers=None) for part in parts))
+    found = compare(bare, ["mcm", "bayesvlm"], resamples=5)
+    assert "cannot be what was published, and is left out" in found.table["status"][1].as_py()
+    assert np.isnan(found.table["auroc"][1].as_py())
+    with pytest.raises(InputError, match="come without the model's last layers"):
+        fit("bayesvlm", splits).score(bare.test)
+
+
+def test_last_layers_that_are_not_the_models_are_refused(splits: Splits) -> None:
+    layers = splits.test.last_layers
+    assert layers is not None
+    for changed, message in (
+        ({"image_projection": layers.image_projection[::-1]}, "image_projection: does not make"),
+        ({"text_projection": -layers.text_projection}, "text_projection: does not make"),
+        ({"image_activations": layers.image_activations[:5]}, r"image_activations: have shape \(5"),
+        ({"text_projection": layers.text_projection[:5]}, "text_projection: makes 5 columns"),
+    ):
+        with pytest.raises(InputError, match=message):
+            replace(splits.test, last_layers=replace(layers, **changed))
+
+
+def test_options_are_of_single_methods_and_wrong_ones_stop_everything(splits: Splits) -> None:
+    found = compare(splits, ["mcm", "trustvlm"], resamples=5, options={"trustvlm": {"shots": 4}})
+    assert found.table["labelled_data"][1].as_py() == "20 labelled images (few-shot)"
+    assert found.settings["options"] == {"trustvlm": {"shots": 4}}
+    for options, message in (
+        ({"vilu": {"epochs": 3}}, 'options of "vilu", which is not compared'),
+        ({"trustvlm": {"shot": 4}}, r'has no option "shot"; valid: variant'),
+        ({"trustvlm": {"labelled_split": "x"}}, 'has no option "labelled_split"'),
+        ({"trustvlm": {"shots": 0}}, "shots is 0"),
+        ({"mcm": {"temperature": 2}}, "mcm has no option"),
+    ):
+        with pytest.raises(InputError, match=message):
+            compare(splits, ["mcm", "trustvlm"], resamples=5, options=options)
+
+
+def test_a_convention_replaces_the_metrics_and_is_named(splits: Splits) -> None:
+    found = compare(splits, ["mcm", "energy"], resamples=5, convention="trustvlm")
+    confidence, correct = failure.mcm(splits.test.logits), splits.test.is_correct
+    expected = metrics.published(confidence, correct, "trustvlm")
+    row = found.table.to_pylist()[0]
+    assert {name: row[name] for name in expected} == expected
+    assert found.settings["convention"] == "trustvlm"
+    assert "log_loss" not in row
+    with pytest.raises(InputError, match='did you mean "vilu"'):
+        compare(splits, ["mcm"], convention="vilo")
+
+
+def test_equal_images_are_resampled_together(splits: Splits) -> None:
+    digests = np.repeat(splits.test.digests[:250], 2)
+    found = compare(replace(splits, test=replace(splits.test, digests=digests)), ["mcm"])
+    groups = np.repeat(np.arange(250), 2)
+    test = splits.test
+    expected = metrics.bootstrap(
+        metrics.auroc, failure.mcm(test.logits), test.is_correct, groups=groups
+    )
+    alone = compare(splits, ["mcm"])
+    wide, narrow = (one.table["auroc_high"][0].as_py() for one in (found, alone))
+    assert wide == pytest.approx(expected.high, abs=0.01)
+    assert wide != narrow
 
 
 def test_the_baseline_gains_nothing_on_itself_and_intervals_are_paired(splits: Splits) -> None:

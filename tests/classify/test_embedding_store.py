@@ -42,15 +42,19 @@ class Colours:
         if self.fail_after is not None and self.images >= self.fail_after:
             raise KeyboardInterrupt
         self.images += len(images)
-        return np.array([image.reshape(-1, 3).mean(axis=0) + 1 for image in images], np.float32)
+        return _unit([image.reshape(-1, 3).mean(axis=0) + 1 for image in images])
 
     def embed_texts(self, texts: Sequence[str]) -> Any:
         self.texts += len(texts)
         known = {"red": [9, 1, 1], "green": [1, 9, 1], "blue": [1, 1, 9]}
-        return np.array(
-            [next((v for k, v in known.items() if k in text), [1, 1, 1]) for text in texts],
-            np.float32,
+        return _unit(
+            [next((v for k, v in known.items() if k in text), [1, 1, 1]) for text in texts]
         )
+
+
+def _unit(rows: list[Any]) -> Any:
+    array = np.array(rows, np.float32)
+    return array / np.linalg.norm(array, axis=1, keepdims=True)
 
 
 COLOURS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
@@ -397,7 +401,7 @@ def test_captions_are_embedded_with_the_images(tmp_path: Path) -> None:
     embed_images(tmp_path / "cache", Colours(), labelled_images(archive))
     part = _load(tmp_path / "cache")["all"]
     assert part.captions is not None
-    assert part.captions.tolist() == [[9, 1, 1], [1, 1, 1]]
+    np.testing.assert_array_equal(part.captions, _unit([[9, 1, 1], [1, 1, 1]]))
     assert part.labels.tolist() == [-1, -1]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import runpy
 import sys
@@ -37,9 +38,59 @@ def test_graph_then_another_threshold_then_labels(tmp_path) -> None:
     call("decide", run, "--min-confidence", "0.95")
     second = call("link", run)
     assert second["share_kept"] < first["share_kept"]
-    assert call("label", run, "--rows", "6") == {
-        "out": str(run / "labels.csv"), "certify": 3, "fit": 3
-    }  # fmt: skip
+    found = call("label", run, "--rows", "6", "--accuracy", "0.9")
+    assert (found["certify"], found["fit"]) == (3, 3)
+    assert [row["more_images"] for row in found["guarantees"]] == [22 - found["certifying_images"]]
+
+
+def test_every_candidate_says_why_in_a_file(tmp_path, capsys) -> None:
+    found = graph(tmp_path / "run", "--explain")["why"]
+    with (tmp_path / "run/why.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == sum(found.get(kind, 0) for kind in ("kept", "corrected", "left out", "cut"))
+    assert all(row["sentence"] for row in rows)
+    assert found["first"][0]["kind"] == "cut"
+    assert call("decide", tmp_path / "run", "--min-confidence", "0.95", "--explain")["why"]["cut"]
+
+
+def test_a_terminal_gets_tables_and_a_pipe_json(tmp_path, monkeypatch) -> None:
+    claims = str(ROOT / "data" / "claims.jsonl")
+    monkeypatch.setattr("spatialtrust.cli.output._is_terminal", lambda: True)
+    runner = CliRunner()
+    plain = runner.invoke(app, ["verify", claims, "--out", str(tmp_path / "v.parquet")])
+    assert "decisions: accept" in plain.stdout
+    with pytest.raises(ValueError, match="Expecting"):
+        json.loads(plain.stdout)
+    for place in (0, 1, 4):
+        words = ["verify", claims, "--out", str(tmp_path / "v.parquet")]
+        words.insert(place, "--json")
+        assert json.loads(runner.invoke(app, words).stdout)["claims"] == 399
+    assert (
+        "what was asserted"
+        in runner.invoke(app, ["eval", str(tmp_path / "v.parquet"), "--resamples", "5"]).stdout
+    )
+
+
+def test_eval_draws_its_figures(tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "v.parquet"
+    call("verify", ROOT / "data" / "claims.jsonl", "--out", out)
+    found = call("eval", out, "--resamples", "5", "--plot", tmp_path / "f.png")
+    assert found["plot"] == str(tmp_path / "f.png")
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(FileError, match=r"\.png, \.svg, \.pdf"):
+        call("eval", out, "--plot", tmp_path / "f.txt")
+
+
+def test_problems_of_rows_are_counted_by_kind(tmp_path) -> None:
+    rows = [{"caption": "The mug is left of the pan.", "subject_box": [0.1, 0.1, 0.2, 0.2],
+             "object_box": [0.5, 0.1, 0.2, 0.2], "label": f"maybe {n}"}
+            for n in range(60)]  # fmt: skip
+    (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = ["verify", str(tmp_path / "c.jsonl"), "--out", str(tmp_path / "v.parquet")]
+    said = CliRunner().invoke(app, words).stderr
+    assert "60 rows, label:" in said
+    assert said.count("is not a label") == 1
 
 
 def test_pairs_relations_and_a_vocabulary_narrow_the_claims(tmp_path) -> None:

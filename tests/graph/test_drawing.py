@@ -9,7 +9,10 @@ from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.errors import InputError
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph import drawing as render
-from spatialtrust.graph.drawing import Rect, choose_arrows, display_names, draw, draw_claim, encode
+from spatialtrust.graph.arrows import MAX_ARROWS, MAX_CUT, MAX_PER_OBJECT, choose_arrows
+from spatialtrust.graph.canvas import Canvas, Rect
+from spatialtrust.graph.drawing import draw, draw_claim, encode
+from spatialtrust.graph.naming import display_names
 from tests.helpers.graphs import detections, graph, verdicts
 
 EDGES = [("o0", "left of", "o1", 0.95), ("o1", "left of", "o2", 0.85), ("o1", "above", "o2", 0.6)]
@@ -46,7 +49,7 @@ def test_line_styles_differ_in_grey_too() -> None:
 
 
 def test_objects_of_one_phrase_are_numbered() -> None:
-    assert display_names(graph([])) == {"o0": "mug 1", "o1": "kettle", "o2": "mug 2"}
+    assert display_names(graph([])) == {"o0": "mug o0", "o1": "kettle", "o2": "mug o2"}
 
 
 def boxes_of(found: SceneGraph) -> dict:
@@ -71,22 +74,22 @@ def test_a_crowded_graph_is_drawn_in_part() -> None:
         DecisionRule.plain(0.7),
     )
     arrows = choose_arrows(found, boxes_of(found))
-    pruned = [arrow for arrow in arrows if arrow.style == "pruned"]
-    assert len(pruned) <= render.MAX_PRUNED
-    assert len(arrows) - len(pruned) == render.MAX_ARROWS
+    cut = [arrow for arrow in arrows if arrow.style == "cut"]
+    assert len(cut) <= MAX_CUT
+    assert len(arrows) - len(cut) == MAX_ARROWS
     ends = [end for arrow in arrows for end in (arrow.subject_id, arrow.object_id)]
-    assert max(ends.count(end) for end in ends) <= render.MAX_PER_OBJECT
+    assert max(ends.count(end) for end in ends) <= MAX_PER_OBJECT
 
 
 def test_tags_do_not_cover_each_other_while_there_is_room(monkeypatch) -> None:
     seen: list[Rect] = []
-    free = render._free
+    free = Canvas.free
 
-    def remembering(*given):
-        seen.append(free(*given))
+    def remembering(*given, **options):
+        seen.append(free(*given, **options))
         return seen[-1]
 
-    monkeypatch.setattr(render, "_free", remembering)
+    monkeypatch.setattr(Canvas, "free", remembering)
     small = graph(EDGES, ["kettle", "kettle", "kettle"])
     boxes = {name: small.objects.numbers(name) * 6 for name in ("x1", "y1", "x2", "y2")}
     draw(plain(), replace(small, objects=small.objects.with_columns(boxes)))
@@ -117,3 +120,43 @@ def test_a_claim_is_drawn_with_its_words_and_without_a_verdict() -> None:
 def test_other_pixels_are_refused() -> None:
     with pytest.raises(InputError, match="give uint8"):
         draw(np.zeros((4, 4), dtype=np.uint8), graph([]))
+
+
+def test_relations_take_turns() -> None:
+    rows = [(f"o{a}", "left of", f"o{a + 1}", 0.99) for a in range(0, 24, 2)]
+    rows += [("o1", "above", "o3", 0.82), ("o5", "on", "o7", 0.85), ("o9", "left of", "o11", 0.97)]
+    found = graph(rows, ["pea"] * 26)
+    said = [arrow.relations[0] for arrow in choose_arrows(found, boxes_of(found))]
+    assert said[:3] == ["on", "left of", "above"]
+    assert len(said) == MAX_ARROWS
+
+
+def test_what_was_cut_says_what_it_lacks_and_never_looks_kept(monkeypatch) -> None:
+    texts: list[str] = []
+    written = Canvas.written
+
+    def remembering(canvas: Canvas) -> np.ndarray:
+        texts.extend(text for _, _, text, _ in canvas.texts)
+        return written(canvas)
+
+    monkeypatch.setattr(Canvas, "written", remembering)
+    draw(plain(), graph([("o0", "above", "o1", 0.799), ("o0", "left of", "o2", 0.9)]))
+    assert "mug o0 above (0.799) kettle: too close to call" in texts
+    assert "mug o0 left of (0.90) mug o2" in texts
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 15, 400])
+def test_any_number_of_objects_is_drawn_and_counted(monkeypatch, count: int) -> None:
+    texts: list[str] = []
+    written = Canvas.written
+
+    def remembering(canvas: Canvas) -> np.ndarray:
+        texts.extend(text for _, _, text, _ in canvas.texts)
+        return written(canvas)
+
+    monkeypatch.setattr(Canvas, "written", remembering)
+    claims = [("o0", "left of", "o1", 0.9)] if count > 1 else []
+    picture = draw(plain(128, 96), graph(claims, ["pea"] * count))
+    assert picture.shape[1] >= 480
+    drawn = " (2 drawn)" if count > render.MOST_OBJECTS else ""
+    assert any(text.startswith(f"objects: {count}{drawn}") for text in texts)

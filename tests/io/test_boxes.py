@@ -14,7 +14,7 @@ from spatialtrust.errors import ColumnError, FileError, InputError
 from spatialtrust.io.boxes import FORMATS, UNITS, BoxConvention, to_corners
 from spatialtrust.io.claim_files import read_claims, read_statements
 from spatialtrust.io.conventions import choose_convention
-from spatialtrust.jobs.own_model import fit_from
+from spatialtrust.jobs.own_model import fit
 
 _SIZE = np.array([640.0, 480.0])
 _UNKNOWN = np.full(2, np.nan)
@@ -243,5 +243,5 @@ def test_fit_says_how_it_read_the_boxes(tmp_path: Path) -> None:
          "subject_box": [30, 100, 10, 90 + number % 7], "object_box": [60, 140, 300, 400]}
         for number in range(200)
     ]  # fmt: skip
-    _, report = fit_from(_file(tmp_path, rows))
+    _, report = fit(_file(tmp_path, rows))
     assert report["notes"][0].startswith("boxes are read as yyxx in pixels")

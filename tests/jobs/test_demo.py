@@ -14,7 +14,6 @@ pytest.importorskip("torch")
 from spatialtrust.backends.tabletop import scene_truth
 from spatialtrust.backends.tabletop.training.pool import TRAINING_SEEDS
 from spatialtrust.cli.commands import app
-from spatialtrust.evaluation.curves import draw_curves
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph.files import load_graph
 from spatialtrust.jobs.demo import (
@@ -27,6 +26,7 @@ from spatialtrust.jobs.demo import (
     examine,
     write_pictures,
 )
+from spatialtrust.plots import save_curves
 from spatialtrust.run.config import SHIPPED_FOR
 
 
@@ -131,6 +131,6 @@ def test_bad_input_to_the_demo_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_panel_is_drawn_for_each_vlm(tmp_path: Path) -> None:
     curve = {"coverage": [0.5, 1.0], "accuracy": [1.0, 0.5]}
-    draw_curves({"one": {"a": curve, "b": curve}}, tmp_path / "one.png")
-    draw_curves({"one": {"a": curve}, "two": {"a": curve}}, tmp_path / "two.png")
+    save_curves({"one": {"a": curve, "b": curve}}, tmp_path / "one.png")
+    save_curves({"one": {"a": curve}, "two": {"a": curve}}, tmp_path / "two.png")
     assert (tmp_path / "two.png").stat().st_size > (tmp_path / "one.png").stat().st_size

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from spatialtrust.decision.certification import Grid, certify
+from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
+from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.images import read_header
-from spatialtrust.jobs.labelling import COLUMNS, choose, read_labels, write_labels
+from spatialtrust.io.parquet import read_table
+from spatialtrust.jobs.labelling import COLUMNS, choose, prospects, read_labels, write_labels
 from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Claims
 from tests.helpers.runs import copies, settings
@@ -131,3 +137,54 @@ def test_wrong_label_files_say_where(finished, tmp_path, text, error, message) -
 def test_a_run_without_labels_says_how_to_get_them(finished) -> None:
     with pytest.raises(FileError, match="spatialtrust label RUN"):
         read_labels(finished)
+
+
+@pytest.mark.parametrize("images", [1, 7, 24, 200])
+@pytest.mark.parametrize("delta", [0.05, 0.1])
+def test_what_is_told_before_the_work_is_what_certifying_finds_after_it(images, delta) -> None:
+    told = prospects(images, [0.8, 0.9], delta)
+    groups = np.arange(images)
+    for guarantee in told["guarantees"]:
+        alpha = 1 - guarantee["accuracy"]
+        most = guarantee["mistakes"]
+        for wrong in (0, *(() if most is None else (most, most + 1))):
+            right = np.arange(images) >= wrong
+            rule = certify(
+                np.full(images, 0.9), right, alpha=alpha, delta=delta, grid=Grid((0.5,)),
+                calibrated_on="x", unit="image", groups=groups,
+            )  # fmt: skip
+            assert (rule.threshold is not None) == (most is not None and wrong <= most)
+        assert (guarantee["more_images"] == 0) == (most is not None)
+    best = certify(
+        np.full(images, 0.9), np.ones(images, bool), alpha=1 - told["best_accuracy"] + 1e-4,
+        delta=delta, grid=Grid((0.5,)), calibrated_on="x", unit="image", groups=groups,
+    )  # fmt: skip
+    assert best.threshold is not None
+
+
+def test_images_that_the_model_was_fitted_on_do_not_certify(
+    finished, tmp_path, monkeypatch
+) -> None:
+    claims = read_table(finished / "claims")
+    names = sorted(set(claims["image_id"].to_pylist()))
+    model = TrustModel.load()
+    known = replace(model, images=frozenset(image_hashes(names[:3])))
+    monkeypatch.setattr(
+        "spatialtrust.jobs.labelling.TrustModel", SimpleNamespace(load=lambda _: known)
+    )
+    found = write_labels(finished, tmp_path / "l.csv", rows=400, certify_only=True)
+    assert found["images_to_judge"] == found["certifying_images"] == len(names) - 3
+    assert any(note.startswith("3 images are left out") for note in found["notes"])
+    with (tmp_path / "l.csv").open() as stream:
+        assert not {row["image"] for row in csv.DictReader(stream)} & set(names[:3])
+
+
+def test_the_truth_about_the_labels_is_told(finished, tmp_path) -> None:
+    found = write_labels(finished, tmp_path / "l.csv", rows=20, accuracies=(0.9,), delta=0.1)
+    (row,) = found["guarantees"]
+    assert (row["mistakes"], row["images_needed"]) == (None, 22)
+    assert row["more_images"] == 22 - found["certifying_images"]
+    assert "out of reach" in " ".join(found["notes"])
+    assert any("--certify-only" in note for note in found["notes"])
+    with pytest.raises(InputError, match="accuracy is 90"):
+        write_labels(finished, tmp_path / "m.csv", accuracies=(90,))

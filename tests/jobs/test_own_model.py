@@ -16,7 +16,7 @@ from spatialtrust.cli.commands import app
 from spatialtrust.errors import GuaranteeError, InputError
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.jobs.labelling import repaired_graphs, write_labels
-from spatialtrust.jobs.own_model import fit_from
+from spatialtrust.jobs.own_model import fit
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.run.plan import execute, prepare
 from tests.helpers.runs import copies, settings
@@ -52,7 +52,7 @@ def _written(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def test_two_hundred_rows_make_a_skilled_vlm_count(tmp_path: Path) -> None:
     rows = _rows(240)
-    model, report = fit_from(_written(tmp_path / "mine.jsonl", rows))
+    model, report = fit(_written(tmp_path / "mine.jsonl", rows))
     assert report["rows"] == 240
     assert report["images"] == 120
     assert model.uses_answers
@@ -65,7 +65,7 @@ def test_two_hundred_rows_make_a_skilled_vlm_count(tmp_path: Path) -> None:
 
 
 def test_rows_without_answers_calibrate_the_boxes_alone(tmp_path: Path) -> None:
-    model, _ = fit_from(_written(tmp_path / "c.jsonl", _rows(120, answers=False)))
+    model, _ = fit(_written(tmp_path / "c.jsonl", _rows(120, answers=False)))
     assert not model.uses_answers
 
 
@@ -74,7 +74,7 @@ def test_rows_meant_for_fitting_never_certify(tmp_path: Path) -> None:
         {**row, "purpose": "fit" if place % 4 < 2 else "certify"}
         for place, row in enumerate(_rows(200))
     ]
-    model, _ = fit_from(_written(tmp_path / "c.jsonl", rows))
+    model, _ = fit(_written(tmp_path / "c.jsonl", rows))
     assert model.certifying is not None
     assert model.certifying.label.size == 100
 
@@ -85,7 +85,7 @@ def test_all_random_rows_certify_the_base_as_it_is(tmp_path: Path) -> None:
         for place, row in enumerate(_rows(200))
     ]
     path = _written(tmp_path / "c.jsonl", rows)
-    model, report = fit_from(path, certify_only=True)
+    model, report = fit(path, certify_only=True)
     assert report["certifying"] == 180
     assert report["notes"][-2].startswith("20 rows do not certify: they were not drawn at random")
     assert "answers carry no weight yet" in report["notes"][-1]
@@ -98,12 +98,12 @@ def test_all_random_rows_certify_the_base_as_it_is(tmp_path: Path) -> None:
 
 def test_images_that_the_base_has_seen_are_said_and_never_certify(tmp_path: Path) -> None:
     rows = _rows(400)
-    base, _ = fit_from(_written(tmp_path / "first.jsonl", rows[:200]))
+    base, _ = fit(_written(tmp_path / "first.jsonl", rows[:200]))
     base.save(tmp_path / "base.json")
     path = _written(tmp_path / "both.jsonl", rows)
-    _, report = fit_from(path, base=tmp_path / "base.json")
+    _, report = fit(path, base=tmp_path / "base.json")
     assert any(note.startswith("200 rows are on images that") for note in report["notes"])
-    _, report = fit_from(path, base=tmp_path / "base.json", certify_only=True)
+    _, report = fit(path, base=tmp_path / "base.json", certify_only=True)
     assert report["certifying"] == 200
     assert any("200 rows do not certify" in note for note in report["notes"])
 
@@ -123,9 +123,9 @@ def test_the_command_writes_a_model_that_verify_takes(tmp_path: Path) -> None:
 def test_rows_that_cannot_fit_are_refused(tmp_path: Path) -> None:
     rows = [{**row, "label": None} for row in _rows(20)]
     with pytest.raises(InputError, match="no row has a label"):
-        fit_from(_written(tmp_path / "c.jsonl", rows))
+        fit(_written(tmp_path / "c.jsonl", rows))
     with pytest.raises(InputError, match='purpose "test" is not known; valid: certify, fit'):
-        fit_from(_written(tmp_path / "d.jsonl", [{**row, "purpose": "test"} for row in _rows(20)]))
+        fit(_written(tmp_path / "d.jsonl", [{**row, "purpose": "test"} for row in _rows(20)]))
 
 
 def _run(folder: Path) -> Path:
@@ -150,7 +150,7 @@ def test_whole_labelled_images_certify_repaired_graphs(tmp_path: Path) -> None:
     run = _run(tmp_path)
     write_labels(run, images=30)
     _judge(run, leave_out=0)
-    model, report = fit_from(run)
+    model, report = fit(run)
     assert report["images"] == 29
     assert report["notes"] == ["1 images do not certify: some of their edges have no label"]
     assert report["repaired_at"] == 0.8
@@ -186,7 +186,7 @@ def test_no_image_with_all_its_labels_is_one_clear_error(tmp_path: Path) -> None
     judged = lines[1].replace(",,graph,", ",1,graph,")
     (run / "labels.csv").write_text("\n".join([lines[0], judged, *lines[2:]]), encoding="utf-8")
     with pytest.raises(InputError, match="no image has a label on each of its edges"):
-        fit_from(run)
+        fit(run)
 
 
 def test_graphs_are_certified_for_the_model_that_scored_them(tmp_path: Path) -> None:
@@ -194,8 +194,8 @@ def test_graphs_are_certified_for_the_model_that_scored_them(tmp_path: Path) -> 
     write_labels(run, images=2)
     _judge(run)
     with pytest.raises(InputError, match="give --base vsr-boxes"):
-        fit_from(run, base="tabletop-clip")
+        fit(run, base="tabletop-clip")
     text = (run / "labels.csv").read_text(encoding="utf-8")
     (run / "labels.csv").write_text(text.replace(",graph,", ",certify,", 1), encoding="utf-8")
     with pytest.raises(InputError, match="certify different things"):
-        fit_from(run)
+        fit(run)

@@ -11,11 +11,15 @@ from spatialtrust.metrics import (
     augrc,
     aurc,
     auroc,
+    average_precision,
     brier,
+    brier_multiclass,
     coverage_at_accuracy,
     eaurc,
     ece,
     fpr_at_tpr,
+    log_loss,
+    published,
     reliability,
     risk_coverage_curve,
 )
@@ -251,3 +255,76 @@ def test_brier_of_the_top_answer(calibration, name) -> None:
     ours = brier(*top(calibration, name))
     np.testing.assert_allclose(ours, calibration[f"{name}__tu13_brier_topclass"], **LOOSE)
     np.testing.assert_allclose(ours, calibration[f"{name}__sk_brier_binary_correctness"], **LOOSE)
+
+
+# What each code printed, by the name it has in `published`.
+KEYS = {
+    "vilu": {
+        "auroc": ("vilu_auroc", 1),
+        "fpr95": ("vilu_fpr95_interp_posCorrect", 1),
+        "aupr_error": ("sk_ap_error", 1),
+    },
+    "trustvlm": {
+        "aurc": ("trust_aurc", 1),
+        "eaurc": ("trust_eaurc", 1),
+        "fpr95": ("trust_fpr95_argmin_posCorrect", 1),
+        "aupr_error": ("sk_ap_error", 1),
+    },
+    "fd-shifts": {
+        "auroc": ("fd_failauc", 1),
+        "aurc": ("fd_aurc", 1000),
+        "eaurc": ("fd_e-aurc", 1000),
+        "augrc": ("fd_augrc", 1000),
+        "fpr95": ("fd_fpr@95tpr", 1),
+    },
+    "torch-uncertainty": {
+        "aurc": ("tu13_aurc", 1),
+        "augrc": ("tu13_augrc", 1),
+        "fpr95": ("tu13_fpr95_posCorrect", 1),
+    },
+}
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("convention", KEYS)
+def test_a_convention_prints_what_its_code_printed(ranking, name, convention) -> None:
+    found = published(*rows(ranking, name), convention)
+    for metric, (key, scale) in KEYS[convention].items():
+        if convention == "torch-uncertainty" and "rc" in metric and name not in UNTIED:
+            continue  # an unstable sort: its value is that of one unknown order
+        expected = ranking[f"{name}__{key}"] / scale
+        tolerance = LOOSE if convention == "torch-uncertainty" else TIGHT
+        np.testing.assert_allclose(found[metric], expected, **tolerance, err_msg=f"{metric} {name}")
+
+
+def test_the_trustvlm_convention_prints_its_whole_line(golden) -> None:
+    with np.load(golden / "g04_trustvlm_repo.npz", allow_pickle=False) as stored:
+        for run in ("v1_w1.0_T1.0", "v1_w0.1_T1.0", "v2_w1.0_T0.01", "v2_w0.1_T0.1"):
+            found = published(stored[f"score_{run}"], stored[f"correct_{run}"], "trustvlm")
+            line = dict(zip(stored["metrics_names"], stored[f"metrics_{run}"], strict=True))
+            for ours, theirs in (
+                ("aurc", "aurc"), ("eaurc", "eaurc"), ("auroc", "auroc"),
+                ("aupr_correct", "aupr_success"), ("aupr_error", "aupr_err"),
+                ("fpr95", "fpr95_argmin"),
+            ):  # fmt: skip
+                np.testing.assert_allclose(found[ours], line[theirs], **TIGHT, err_msg=ours)
+
+
+@pytest.mark.parametrize("name", BOTH_CLASSES)
+def test_average_precision_is_scikit_learns(ranking, name) -> None:
+    for positive, key in (("correct", "sk_ap_success"), ("error", "sk_ap_error")):
+        found = average_precision(*rows(ranking, name), positive=positive)
+        np.testing.assert_allclose(found, ranking[f"{name}__{key}"], **TIGHT)
+
+
+@pytest.mark.parametrize("name", ["base", "ts45", "cal3", "saturated"])
+def test_log_loss_and_brier_over_all_classes(calibration, name) -> None:
+    probs = calibration[f"{name}__probs"].astype(np.float64)
+    labels = calibration[f"{name}__labels"]
+    np.testing.assert_allclose(
+        brier_multiclass(probs, labels),
+        calibration[f"{name}__tu13_brier_sum_over_classes"],
+        **LOOSE,
+    )
+    if f"{name}__nll" in calibration and name != "saturated":
+        np.testing.assert_allclose(log_loss(probs, labels), calibration[f"{name}__nll"], **LOOSE)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from spatialtrust.backends.tabletop.truth import pair_truth
+from spatialtrust.backends.tabletop.truth import truth_in_space
 from spatialtrust.geometry import iou
+from spatialtrust.tables import Detections, Images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,13 +17,39 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spatialtrust.backends.tabletop.scene import Scene
-    from spatialtrust.tables import Claims, Detections
+    from spatialtrust.tables import Claims
 
 OVERLAP: Final = 0.5
 """IoU from which a box is an object's."""
 
 ENUMERATED: Final = ("left of", "above", "in front of", "on", "touching")
 """One of each relation and its converse that the world knows, for enumeration."""
+
+
+def known_boxes(scenes: Mapping[str, Scene]) -> tuple[Detections, Images]:
+    """The boxes of all objects of scenes, and the sizes of their pictures.
+
+    >>> from spatialtrust.backends.tabletop.world import sample_scene
+    >>> found, images = known_boxes({"a": sample_scene(3)})
+    >>> len(found) == len(sample_scene(3).objects), images.column("width").to_pylist()
+    (True, [128])
+    """
+    found = Detections.from_rows(
+        {
+            "image_id": image_id,
+            "object_id": f"o{place}",
+            "phrase": item.phrase,
+            **dict(zip(("x1", "y1", "x2", "y2"), map(float, item.box), strict=True)),
+            "rank": 0,
+        }
+        for image_id, scene in scenes.items()
+        for place, item in enumerate(scene.objects)
+    )
+    images = Images.from_rows(
+        {"image_id": image_id, "uri": image_id, "width": s.size, "height": s.size, "status": "ok"}
+        for image_id, s in scenes.items()
+    )
+    return found, images
 
 
 def label_claims(claims: Claims, detections: Detections, scenes: Mapping[str, Scene]) -> Claims:
@@ -47,7 +74,7 @@ def label_claims(claims: Claims, detections: Detections, scenes: Mapping[str, Sc
         if min(first, second) < 0 or first == second:
             labels.append(0)
         else:
-            truth = pair_truth(scenes[str(image_id)], first, second)[str(relation)]
+            truth = truth_in_space(scenes[str(image_id)], first, second)[str(relation)]
             labels.append(None if truth is None else int(truth))
     return claims.with_columns({"label": pa.array(labels, pa.int8())})
 

@@ -15,7 +15,7 @@ from spatialtrust.backends.tabletop.scene import (
     TABLE_Z,
     project,
 )
-from spatialtrust.backends.tabletop.solids import Face, faces
+from spatialtrust.backends.tabletop.solids import Face, faces, painted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,11 +52,11 @@ def silhouettes(
     for index, item in enumerate(objects):
         alone = np.zeros((size + 2 * margin, size + 2 * margin), dtype=np.uint8)
         for face in faces(item, size):
-            points = _fixed(face)
-            cv2.fillConvexPoly(owner, points, index + 1, cv2.LINE_8, _FRACTION_BITS)
-            shifted = points + (margin << _FRACTION_BITS)
+            shifted = _fixed(face) + (margin << _FRACTION_BITS)
             cv2.fillConvexPoly(alone, shifted, 1, cv2.LINE_8, _FRACTION_BITS)
         whole[index] = cv2.countNonZero(alone)
+    for index, face in painted(objects, size):
+        cv2.fillConvexPoly(owner, _fixed(face), index + 1, cv2.LINE_8, _FRACTION_BITS)
     boxes = np.zeros((len(objects), 4), dtype=np.int64)
     seen = np.zeros(len(objects))
     for index in range(len(objects)):
@@ -74,13 +74,17 @@ def render(scene: Scene) -> NDArray[np.uint8]:
     stream = (scene.seed, DIFFICULTIES.index(scene.difficulty), _BACKGROUND_STREAM)
     generator = np.random.default_rng(stream)
     picture = _room(scene.size, generator)
-    for item in scene.objects:
-        colour = np.array(COLOURS[item.colour], dtype=np.float64) + generator.normal(0.0, 7.0, 3)
-        if item.surface < 0:
-            _shadow(picture, item)
-        for face in faces(item, scene.size):
-            tone = _tone(colour, face.shade)
-            cv2.fillConvexPoly(picture, _fixed(face), tone, cv2.LINE_8, _FRACTION_BITS)
+    colours = [
+        np.array(COLOURS[item.colour], dtype=np.float64) + generator.normal(0.0, 7.0, 3)
+        for item in scene.objects
+    ]
+    stands = [item.surface < 0 for item in scene.objects]
+    for index, face in painted(scene.objects, scene.size):
+        if stands[index]:
+            _shadow(picture, scene.objects[index])
+            stands[index] = False
+        tone = _tone(colours[index], face.shade)
+        cv2.fillConvexPoly(picture, _fixed(face), tone, cv2.LINE_8, _FRACTION_BITS)
     light = generator.uniform(0.9, 1.08)
     if scene.difficulty == "dim":
         light = generator.uniform(0.22, 0.42)

@@ -20,6 +20,10 @@ DIFFICULTIES: Final[tuple[Difficulty, ...]] = get_args(Difficulty)
 
 SHAPES: Final = ("cube", "ball", "cylinder", "cone", "pyramid", "mug")
 FLAT_TOPPED: Final = ("cube", "cylinder")
+FURNITURE: Final = ("bowl", "box", "tray", "shelf")
+"""What furnished scenes have besides: things stand in the first two and on the others."""
+HOLLOW: Final = ("bowl", "box")
+ANGULAR: Final = ("cube", "pyramid", "box", "tray", "shelf")
 COLOURS: Final = {
     "red": (214, 48, 44),
     "green": (46, 160, 67),
@@ -79,8 +83,7 @@ class SceneObject:
     @property
     def reach(self) -> float:
         """Radius of the circle around its footprint; the corners of a square stick out."""
-        square = self.shape in {"cube", "pyramid"}
-        return 0.5 * self.width * (2.0**0.5 if square else 1.0)
+        return 0.5 * self.width * (2.0**0.5 if self.shape in ANGULAR else 1.0)
 
 
 @dataclass(frozen=True, slots=True)

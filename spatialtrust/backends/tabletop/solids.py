@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from spatialtrust.backends.tabletop.scene import EYE_HEIGHT, project
+from spatialtrust.backends.tabletop.scene import ANGULAR, EYE_HEIGHT, HOLLOW, project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from spatialtrust.backends.tabletop.scene import SceneObject
@@ -20,6 +22,8 @@ _CORNERS: Final = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
 _LIGHT: Final = np.array([-0.55, 0.7, -0.45])
 _WALL: Final = 0.82
 _HANDLE: Final = 0.3
+_FOOT: Final = 0.6
+"""Of a bowl, in its diameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,31 @@ class Face:
     shade: float
 
 
+def painted(objects: Sequence[SceneObject], size: int) -> Iterator[tuple[int, Face]]:
+    """Every face with its object's index, in the order in which they are painted.
+
+    What stands in an object follows it, and is covered by that object's near side.
+    """
+    holder = -1
+    for index, item in enumerate(objects):
+        if holder >= 0 and item.surface != holder:
+            yield from ((holder, face) for face in _near_side(objects[holder], size))
+            holder = -1
+        if item.shape in HOLLOW:
+            holder = index
+        yield from ((index, face) for face in faces(item, size))
+    if holder >= 0:
+        yield from ((holder, face) for face in _near_side(objects[holder], size))
+
+
 def faces(item: SceneObject, size: int) -> list[Face]:
-    """The visible faces of an object, farthest first; together they are its silhouette."""
-    if item.shape in {"cube", "pyramid"}:
+    """The visible faces of an object, farthest first; together they are its silhouette.
+
+    Of a hollow one its inside: the near side comes last, see :func:`painted`.
+    """
+    if item.shape in HOLLOW:
+        return [Face(_hull(project(np.concatenate(_outline(item)), size)), 0.45)]
+    if item.shape in ANGULAR:
         return _angular(item, size)
     if item.shape == "ball":
         return _ball(item, size)
@@ -53,6 +79,36 @@ def _ring(item: SceneObject, height: float, share: float = 1.0) -> NDArray[np.fl
     )
 
 
+def _outline(item: SceneObject) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """World points around the underside and around the top, (N, 3) each, in one order."""
+    if item.shape in ANGULAR:
+        cosine, sine = np.cos(item.yaw), np.sin(item.yaw)
+        flat = 0.5 * item.width * _CORNERS @ np.array([[cosine, sine], [-sine, cosine]])
+        low = np.column_stack([item.x + flat[:, 0], np.full(4, item.y), item.z + flat[:, 1]])
+    else:
+        low = _ring(item, 0.0, _FOOT if item.shape == "bowl" else 1.0)
+        if item.shape == "bowl":
+            return low, _ring(item, item.height)
+    return low, low + np.array([0.0, item.height, 0.0])
+
+
+def _near_side(item: SceneObject, size: int) -> list[Face]:
+    """The walls that face the camera, farthest first."""
+    low, high = _outline(item)
+    eye = np.array([0.0, EYE_HEIGHT, 0.0])
+    middle = np.array([item.x, item.y + 0.5 * item.height, item.z])
+    found = []
+    for place in range(len(low)):
+        after = (place + 1) % len(low)
+        corners = np.array([low[place], low[after], high[after], high[place]])
+        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+        normal *= np.sign(normal @ (corners.mean(axis=0) - middle)) / np.linalg.norm(normal)
+        if normal @ (eye - corners.mean(axis=0)) > 0:
+            shade = 0.6 + 0.5 * max(0.0, float(normal @ _LIGHT))
+            found.append((-corners[:, 2].mean(), Face(project(corners, size), shade)))
+    return [face for _, face in sorted(found, key=lambda pair: pair[0])]
+
+
 def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
     import cv2
 
@@ -61,11 +117,8 @@ def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _angular(item: SceneObject, size: int) -> list[Face]:
-    cosine, sine = np.cos(item.yaw), np.sin(item.yaw)
-    flat = 0.5 * item.width * _CORNERS @ np.array([[cosine, sine], [-sine, cosine]])
-    low = np.column_stack([item.x + flat[:, 0], np.full(4, item.y), item.z + flat[:, 1]])
-    if item.shape == "cube":
-        high = low + np.array([0.0, item.height, 0.0])
+    low, high = _outline(item)
+    if item.shape != "pyramid":
         sides = [[low[i], low[(i + 1) % 4], high[(i + 1) % 4], high[i]] for i in range(4)]
         polygons = [*sides, list(high)]
     else:

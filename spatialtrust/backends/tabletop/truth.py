@@ -9,6 +9,15 @@
 | touching | they are in contact | their footprints or heights keep clear | else |
 
 Farther back is higher in the picture and still not above: both stand on the table.
+
+A planner's relations are stricter, and two more, see :func:`truth_in_space`:
+
+| relation | true | false | unlabelled |
+|---|---|---|---|
+| above | it is on it, or higher where footprints overlap | not higher | higher elsewhere |
+| in | it stands in that very object, which is hollow | else | on that; on a tray |
+| on | as before, on what is not hollow | else | as before; in what is hollow |
+| next to | on one surface, ``BESIDE`` apart at most, rather beside than behind | ``APART`` | else |
 """
 
 from __future__ import annotations
@@ -16,6 +25,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from spatialtrust.backends.tabletop.scene import HOLLOW
 
 if TYPE_CHECKING:
     from spatialtrust.backends.tabletop.scene import Scene, SceneObject
@@ -35,6 +46,8 @@ MARGIN: Final = 0.15
 LEVEL: Final = 0.05
 STOREY: Final = 0.25
 CLEAR: Final = 0.08
+BESIDE: Final = 0.45
+APART: Final = 0.8
 
 
 def scene_truth(scene: Scene) -> list[tuple[int, str, int, bool | None]]:
@@ -74,6 +87,33 @@ def pair_truth(scene: Scene, subject: int, object: int) -> dict[str, bool | None
         "on": _rests(scene, subject, object),
         "touching": _touches(scene, subject, object),
     }
+
+
+def truth_in_space(scene: Scene, subject: int, object: int) -> dict[str, bool | None]:
+    """What is true of one ordered pair for somebody who moves things, by relation."""
+    found = pair_truth(scene, subject, object)
+    first, second = scene.objects[subject], scene.objects[object]
+    rests = found["on"]
+    inside = rests if second.shape in HOLLOW else False
+    if second.shape == "tray" and rests:
+        inside = None
+    if second.shape in HOLLOW and rests:
+        found["on"] = None
+    if found["above"] and gap(first, second) > 0:
+        found["above"] = None
+    if rests:
+        found["above"] = None if second.shape in HOLLOW else True
+    return {**found, "in": inside, "next to": _neighbours(first, second)}
+
+
+def _neighbours(first: SceneObject, second: SceneObject) -> bool | None:
+    if first.surface != second.surface:
+        return False
+    space = gap(first, second)
+    if space > APART:
+        return False
+    beside = abs(first.x - second.x) > abs(first.z - second.z)
+    return True if space <= BESIDE and beside else None
 
 
 def _beyond(difference: float, margin: float) -> bool | None:

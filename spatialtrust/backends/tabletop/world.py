@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from spatialtrust.backends.tabletop.scene import (
 )
 from spatialtrust.backends.tabletop.truth import gap
 from spatialtrust.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 ON_TABLE: Final = -1
 ON_SHELF: Final = -2
@@ -86,6 +89,17 @@ def _attempt(
     contacts: set[tuple[int, int]] = set()
     for count in range(wanted):
         _place(generator, placed, contacts, twin=twins and count == wanted - 1)
+    return arranged(seed, difficulty, size, placed, contacts)
+
+
+def arranged(
+    seed: int,
+    difficulty: Difficulty,
+    size: int,
+    placed: list[SceneObject],
+    contacts: set[tuple[int, int]],
+) -> Scene:
+    """The scene of these objects, farthest first; what stands on one comes right after it."""
     order = sorted(range(len(placed)), key=lambda index: _depth(placed, index))
     rank = {old: new for new, old in enumerate(order)}
     objects = [
@@ -106,7 +120,6 @@ def _attempt(
 
 
 def _depth(placed: list[SceneObject], index: int) -> tuple[float, float]:
-    """Sorts from back to front; what stands on an object is painted right after it."""
     item = placed[index]
     foot = placed[item.surface] if item.surface >= 0 else item
     return -foot.z, item.y
@@ -134,25 +147,31 @@ def _place(
     item = SceneObject(shape, colour, 0.0, 0.0, 0.0, width, height, yaw, ON_TABLE)
     kind = generator.choice(["table", "shelf", "stack", "beside"], p=[0.52, 0.13, 0.2, 0.15])
     for _ in range(_TRIES):
-        found = _stand(generator, item, str(kind), placed)
+        found = stand(generator, item, str(kind), placed)
         if found is None:
             kind = "table"
             continue
         moved, touched = found
-        clear = (
-            index in {touched, moved.surface}
-            or abs(moved.y - other.y) > max(moved.height, other.height) + 0.05
-            or gap(moved, other) >= _GAP
-            for index, other in enumerate(placed)
-        )
-        if all(clear):
+        if is_clear(moved, placed, {touched, moved.surface}):
             if touched is not None:
                 contacts.add((touched, len(placed)))
             placed.append(moved)
             return
 
 
-def _stand(
+def is_clear(
+    item: SceneObject, placed: list[SceneObject], but: Collection[int | None] = ()
+) -> bool:
+    """Whether an object keeps its distance from all others, but some indices."""
+    return all(
+        index in but
+        or abs(item.y - other.y) > max(item.height, other.height) + 0.05
+        or gap(item, other) >= _GAP
+        for index, other in enumerate(placed)
+    )
+
+
+def stand(
     generator: np.random.Generator, item: SceneObject, kind: str, placed: list[SceneObject]
 ) -> tuple[SceneObject, int | None] | None:
     """The object at a place of this kind, and which object it touches; None where none is free."""

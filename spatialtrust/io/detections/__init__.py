@@ -14,6 +14,7 @@ transformers pipelines      ``{"a.jpg": [{score, label, box: {xmin, ymin, xmax, 
 GQA, Visual Genome          scene graphs: their objects
 YOLO                        ``.txt`` (boxes, polygons, tracks) with ``classes.txt`` or ``data.yaml``
                             beside it or above it
+stated by a VLM             JSON lines of ``image``, ``grounding``, ``response``: see ``stated``
 supervision                 a ``Detections`` object, in Python: :func:`from_supervision`
 ==========================  =====================================================================
 
@@ -21,8 +22,9 @@ Files of one image each may lie in a folder. Crowd regions (COCO ``iscrowd``) ar
 passed over.
 """
 
+from spatialtrust.io.detections.held import boxes_held
 from spatialtrust.io.detections.reading import read_detections
 from spatialtrust.io.detections.rows import BoxError, Recorded
 from spatialtrust.io.detections.supervision import from_supervision
 
-__all__ = ["BoxError", "Recorded", "from_supervision", "read_detections"]
+__all__ = ["BoxError", "Recorded", "boxes_held", "from_supervision", "read_detections"]

@@ -22,6 +22,7 @@ from spatialtrust.io.detections.items import (
     is_item,
 )
 from spatialtrust.io.detections.labelme import add_labelme, is_labelme
+from spatialtrust.io.detections.stated import add_stated, is_stated
 from spatialtrust.io.images import ENDINGS
 from spatialtrust.io.scene_graph_files import BOXES, is_scene_graphs, picture_graphs
 
@@ -100,6 +101,8 @@ def _of_object(rows: Rows, data: Mapping[str, Any], place: Place) -> bool:
     elif is_index(data):
         problem = "lists images and categories, but has no annotations"
         raise FileError(place.file, problem, "give the file with the boxes, this one beside it")
+    elif is_stated(data):
+        add_stated(rows, data, 0)
     elif is_labelme(data):
         add_labelme(rows, data, place.file)
     elif is_arrays(data):
@@ -155,6 +158,8 @@ def _of_list(rows: Rows, data: Sequence[Any], place: Place, outer: Mapping[str, 
         if _form(item) != kind:
             problem = f"is in another form than the others: {str(item)[:60]}"
             rows.fault("entry in another form", number, "entry", problem)
+        elif kind == "stated":
+            add_stated(rows, item, number)
         elif kind == "labelme":
             add_labelme(rows, item, place.file)
         elif kind == "arrays":
@@ -168,6 +173,8 @@ def _form(item: Any) -> str | None:
     """What one entry of a list is."""
     if not isinstance(item, dict):
         return None
+    if is_stated(item):
+        return "stated"
     if is_labelme(item):
         return "labelme"
     if is_arrays(item):

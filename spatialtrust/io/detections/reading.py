@@ -53,7 +53,11 @@ def read_detections(path: str | Path) -> Recorded:
 
 
 def _table(path: Path) -> Recorded:
-    found = Detections.from_arrow(read_table(path), str(path))
+    return recorded_of(Detections.from_arrow(read_table(path), str(path)), str(path))
+
+
+def recorded_of(found: Detections, source: str) -> Recorded:
+    """Our own table as recorded boxes; ``source`` for messages."""
     boxed = found.select(np.asarray(np.isfinite(found.boxes()).all(axis=1)))
     corners = boxed.boxes().astype(np.float64)
     table = pa.table(
@@ -67,15 +71,15 @@ def _table(path: Path) -> Recorded:
         }
     )
     names = tuple(dict.fromkeys(str(name) for name in found.strings("image_id")))
-    table, misfits, note = settle(table.cast(RECORDED), str(path))
+    table, misfits, note = settle(table.cast(RECORDED), source)
     faults = tuple(
-        BoxError("box in another unit than the rest", path, row + 1, "box", problem)
+        BoxError("box in another unit than the rest", source, row + 1, "box", problem)
         for row, problem in misfits.items()
     )
     keep = np.ones(len(table), dtype=bool)
     keep[list(misfits)] = False
     notes = (note,) if note else ()
-    return Recorded(table.filter(pa.array(keep)), names, str(path), faults, notes)
+    return Recorded(table.filter(pa.array(keep)), names, source, faults, notes)
 
 
 def _content(rows: Rows, file: Path) -> Any:

@@ -35,16 +35,32 @@ def from_supervision(detections: Any, image_id: str, phrases: Sequence[str] = ()
     >>> from_supervision(boxes, "a.jpg", ["mug"]).strings("object_id")
     ['mug#0']
     """
+    rows = Rows("supervision")
+    add_supervision(rows, detections, image_id, phrases)
+    return resolve(rows.done().boxes, {image_id: (None, None)}, "supervision")
+
+
+def add_supervision(
+    rows: Rows, detections: Any, image_id: str, phrases: Sequence[str] = ()
+) -> None:
+    """The same, as rows of recorded boxes.
+
+    Raises
+    ------
+    FileError: there are boxes, but neither class names nor phrases, or fewer phrases than classes.
+    """
     corners = np.asarray(detections.xyxy, dtype=np.float64).reshape(-1, 4)
     named = (getattr(detections, "data", None) or {}).get("class_name")
     ids = getattr(detections, "class_id", None)
     if named is None:
         if len(corners) and (ids is None or not phrases):
             raise FileError(image_id, "supervision boxes carry no class names", "give phrases")
-        named = [phrases[int(number)] for number in np.asarray(ids)] if len(corners) else []
+        numbers = np.asarray(ids, dtype=np.int64) if len(corners) else np.zeros(0, dtype=np.int64)
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(phrases):
+            problem = f"supervision boxes have class ids up to {numbers.max()}"
+            raise FileError(image_id, problem, f"give a phrase for each; {len(phrases)} were given")
+        named = [phrases[number] for number in numbers]
     scores = getattr(detections, "confidence", None)
-    rows = Rows("supervision")
     for place, box in enumerate(corners):
         score = None if scores is None else float(scores[place])
         rows.add(image_id, str(named[place]), box.tolist(), score, "xyxy", "pixel", place)
-    return resolve(rows.done().boxes, {image_id: (None, None)}, "supervision")
