@@ -18,7 +18,7 @@ from spatialtrust.backends.asks import OK, Plan
 from spatialtrust.backends.batching import Budget
 from spatialtrust.errors import InputError, suggest
 from spatialtrust.questions.prompts import STATEMENT
-from spatialtrust.questions.signals import ASKED
+from spatialtrust.questions.signals import ASKED, STATED
 from spatialtrust.tables import Answers
 
 if TYPE_CHECKING:
@@ -185,6 +185,11 @@ def ask_for(
             raise InputError(
                 f'signal "{name}" is not known; {suggest(name, ASKED)}valid: {", ".join(ASKED)}'
             )
+    if STATED in wanted and not getattr(asker, "states_confidence", False):
+        raise InputError(
+            f"{asker.reference} cannot say how sure it is, which the signal {STATED} needs; leave "
+            f"it out, or give csp:FOLDER (see spatialtrust csp train) or recorded:FILE as asker"
+        )
     wordings: dict[tuple[tuple[str, ...], tuple[str, ...]], dict[str, None]] = {}
     for name in wanted:
         views, forms, prompts = ASKED[name]

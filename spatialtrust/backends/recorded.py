@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 import pyarrow as pa
@@ -93,6 +93,7 @@ class RecordedAsker:
     path: Path
     reference: str
     needs_pixels: bool = False
+    states_confidence: ClassVar[bool] = True
 
     @property
     def revision(self) -> str | None:

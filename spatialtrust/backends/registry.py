@@ -29,6 +29,7 @@ _BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
         "clip": "spatialtrust.backends.clip:open_backend",
         "encoder": "spatialtrust.backends.encoder:open_backend",
         "blip2": "spatialtrust.backends.blip2:open_backend",
+        "csp": "spatialtrust.csp.asker:open_backend",
         "openai": "spatialtrust.backends.served:open_backend",
         "vlm": "spatialtrust.backends.chat:open_backend",
         "grounding-dino": "spatialtrust.backends.grounding_dino.hf:open_backend",
@@ -58,7 +59,7 @@ def open_asker(reference: str, options: Options | None = None) -> Asker:
     >>> open_asker("clpi:openai/clip-vit-base-patch32")
     Traceback (most recent call last):
         ...
-    spatialtrust.errors.InputError: asker "clpi:openai/clip-vit-base-patch32": no backend is called "clpi"; did you mean "clip"? valid: blip2, clip, encoder, grounding-dino, groundingdino-py, lavis, openai, recorded, tabletop, vlm
+    spatialtrust.errors.InputError: asker "clpi:openai/clip-vit-base-patch32": no backend is called "clpi"; did you mean "clip"? valid: blip2, clip, csp, encoder, grounding-dino, groundingdino-py, lavis, openai, recorded, tabletop, vlm
     """  # noqa: E501
     return cast("Asker", _open(reference, "asker", options))
 

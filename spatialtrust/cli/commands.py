@@ -13,6 +13,7 @@ from spatialtrust import __version__
 from spatialtrust.cli import backends as cli_backends
 from spatialtrust.cli import bag as cli_bag
 from spatialtrust.cli import classify as cli_classify
+from spatialtrust.cli import csp as cli_csp
 from spatialtrust.cli import demo as cli_demo
 from spatialtrust.cli import graph as cli_graph
 from spatialtrust.cli import judge as cli_judge
@@ -282,3 +283,4 @@ app.command(name="demo")(cli_demo.demo)
 app.add_typer(models, name="backends")
 app.add_typer(cli_bag.app, name="bag")
 app.add_typer(cli_classify.app, name="classify")
+app.add_typer(cli_csp.app, name="csp")

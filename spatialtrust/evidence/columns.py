@@ -94,6 +94,9 @@ FAMILIES: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(RELATION, "relation"),
         **dict.fromkeys(DETECTOR, "detector"),
         **dict.fromkeys(LIVE, "VLM"),
+        "stated_confidence": "stated confidence",
+        "noise_slope": "perturbation",
+        "noise_flip": "perturbation",
     }
 )
 """Column to what it is about, for explanations and importances. What is known of things by name

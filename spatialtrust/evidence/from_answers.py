@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError
-from spatialtrust.questions.prompts import FORMS, PARAPHRASES, STATEMENT
+from spatialtrust.questions.prompts import CONFIDENCE, FORMS, PARAPHRASES, STATEMENT
 from spatialtrust.questions.signals import ASKED
 from spatialtrust.questions.views import NOISE_LEVELS
 from spatialtrust.reasons import bit
@@ -106,6 +106,7 @@ def listen(claims: Claims, answers: Answers, model: str | None = None) -> Heard:
             ("stated_confidence", "stated_confidence"),
         )
     }
+    columns["stated_confidence"] = rows.stated(columns["stated_confidence"])
     columns |= _wordings(rows, word)
     columns["crop_margin"] = rows.mean(rows.numbers("margin"), rows.asked(view="crop"))
     columns |= _orbits(rows, claims)
@@ -182,7 +183,17 @@ class _Rows:
     def asked(self, *, view: str, form: str = "claim", stated: bool = False) -> NDArray[np.bool_]:
         """Rows that show this view and ask this form, in any wording, or state it."""
         wording = self._is("prompt_id", STATEMENT)
-        return self._is("view", view) & self._is("form", form) & (wording if stated else ~wording)
+        if not stated:
+            wording = ~(wording | self._is("prompt_id", CONFIDENCE))
+        return self._is("view", view) & self._is("form", form) & wording
+
+    def stated(self, first: Float32) -> Float32:
+        """The confidence stated with the first answer, else where it was asked for."""
+        rows = self._is("view", "plain") & self._is("form", "claim")
+        asked = self.mean(
+            self.numbers("stated_confidence"), rows & self._is("prompt_id", CONFIDENCE)
+        )
+        return np.where(np.isfinite(first), first, asked)
 
     def first(self) -> NDArray[np.int64]:
         """Place of each claim's answer in the first of its wordings, -1 without one."""

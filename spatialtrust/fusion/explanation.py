@@ -35,6 +35,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "relation": "how often the relation holds",
     "detector": "how sure the detector is",
     "VLM": "the VLM's own doubts",
+    "stated confidence": "how sure the VLM says it is",
+    "perturbation": "how its answer holds when the objects are noised",
 }
 _WORTH_SAYING: Final = 0.15
 """Log-odds; less moves a probability by under four points."""

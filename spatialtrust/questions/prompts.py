@@ -25,6 +25,9 @@ FORMS: Final = ("claim", "converse", "opposite", "swapped")
 STATEMENT: Final = "statement"
 """The prompt that asks nothing: the claim's own sentence is scored, token by token."""
 
+CONFIDENCE: Final = "confidence"
+"""The prompt that also asks how sure the model is; only some models can say."""
+
 _ARTICLES: Final = ("the ", "a ", "an ")
 
 
@@ -51,11 +54,12 @@ PROMPTS: Final[Mapping[str, Prompt]] = MappingProxyType(
         "say": Prompt("would you say that {clause}?", "a photo in which {clause}."),
         "correct": Prompt("is this correct: {clause}?", "a scene where {clause}."),
         STATEMENT: Prompt("{clause}.", "{clause}."),
+        CONFIDENCE: Prompt("{question}?", "{clause}."),
     }
 )
 """Prompt name to wording; the first letter is made upper case."""
 
-PARAPHRASES: Final = tuple(name for name in PROMPTS if name != STATEMENT)
+PARAPHRASES: Final = tuple(name for name in PROMPTS if name not in (STATEMENT, CONFIDENCE))
 """The five wordings of prompt consistency; agreement is counted with the first."""
 
 _HORIZONTAL: Final = ("left of", "right of")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from spatialtrust.questions.prompts import FORMS, PARAPHRASES, STATEMENT
+from spatialtrust.questions.prompts import CONFIDENCE, FORMS, PARAPHRASES, STATEMENT
 from spatialtrust.questions.views import NOISE_LEVELS
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ class Asked(NamedTuple):
 ANSWER: Final = "answer"
 """The signal without which no other means anything."""
 
+STATED: Final = "stated"
+"""The confidence that the VLM states; for askers with ``states_confidence``."""
+
 ASKED: Final[Mapping[str, Asked]] = MappingProxyType(
     {
         ANSWER: Asked(("plain",), ("claim",), PARAPHRASES[:1]),
@@ -31,6 +34,7 @@ ASKED: Final[Mapping[str, Asked]] = MappingProxyType(
         "noise": Asked(
             tuple(f"noise-{level}" for level in NOISE_LEVELS), ("claim",), PARAPHRASES[:1]
         ),
+        STATED: Asked(("plain",), ("claim",), (CONFIDENCE,)),
         "crop": Asked(("crop",), ("claim",), PARAPHRASES[:1]),
     }
 )

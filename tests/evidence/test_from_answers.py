@@ -186,7 +186,7 @@ def test_no_question_is_asked_for_two_signals():
         for form in plan.forms
         for prompt in plan.prompts
     ]
-    assert len(asked) == len(set(asked)) == 1 + 4 + 8 + 4 + 1
+    assert len(asked) == len(set(asked)) == 1 + 4 + 8 + 4 + 1 + 1
 
 
 def test_no_claims_no_signals():

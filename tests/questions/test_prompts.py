@@ -61,4 +61,4 @@ def test_unknown_names_are_refused_with_the_valid_ones():
         reform(claim, "inverse")
     with pytest.raises(UnknownRelationError):
         question(("mug", "onto", "table"))
-    assert len(PROMPTS) == 6
+    assert len(PROMPTS) == 7
