@@ -31,6 +31,7 @@ from spatialtrust.fusion import model_file
 from spatialtrust.fusion.card import model_card
 from spatialtrust.fusion.explanation import by_family, explain
 from spatialtrust.fusion.fitting import certify_only, fit
+from spatialtrust.fusion.pairs import CALIBRATED
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class TrustModel:
     asker: whose answers it was fitted with; None: nobody's, or it is not known.
     for_pairs: whether what it was certified on is like the pairs that are enumerated of a scene;
         statements that people wrote are not.
+    pairs_as: name of the model as which enumerated pairs are read, see :attr:`reads_pairs`.
     sha256: of the file it was loaded from; empty for one that was just fitted.
     """
 
@@ -79,10 +81,19 @@ class TrustModel:
     images: frozenset[str] = frozenset()
     asker: str | None = None
     for_pairs: bool = True
+    pairs_as: str = ""
     sha256: str = field(default="", compare=False)
 
     def __repr__(self) -> str:
         return model_card(self)
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether enumerated pairs are read, and calibrated, as :mod:`.fusion.pairs` does.
+
+        A model that was fitted on pairs means what it learnt.
+        """
+        return CALIBRATED in {self.name, self.pairs_as}
 
     @classmethod
     def load(cls, model: str | Path = TRUST_MODEL) -> Self:

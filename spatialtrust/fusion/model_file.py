@@ -46,6 +46,8 @@ _LAYERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 }
 _OPTIONAL: Final = ("answer_weights", "answer_trees", "answer_calibration")
 _PLAIN: Final = ("name", "calibrated_on", "asker", "for_pairs")
+_LATER: Final = {"pairs_as": ""}
+"""What files of before do not have, and what it is then."""
 
 
 def vocabulary_hash(relations: Iterable[str]) -> str:
@@ -121,7 +123,7 @@ def write(fields: Mapping[str, Any], path: str | Path) -> None:
         "format": FORMAT,
         "version": VERSION,
         "vocabulary": vocabulary_hash(layers.regressions.relations),
-        **{name: fields[name] for name in _PLAIN},
+        **{name: fields[name] for name in (*_PLAIN, *_LATER)},
         "images": sorted(fields["images"]),
         "layers": {name: None if part is None else part.to_dict() for name, part in parts.items()},
         "certifying": None if rows is None else rows.to_dict(),
@@ -166,6 +168,7 @@ def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
     rows = values["certifying"]
     return {
         **{name: values[name] for name in _PLAIN},
+        **{name: values.get(name, before) for name, before in _LATER.items()},
         "images": frozenset(values["images"]),
         "layers": Layers(**parts),
         "certifying": None if rows is None else CertifyingRows.from_dict(rows),

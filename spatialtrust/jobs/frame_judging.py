@@ -13,7 +13,7 @@ from spatialtrust.evidence.columns import relation_places
 from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.evidence.readings import read
-from spatialtrust.fusion.pairs import CALIBRATED, of_pairs
+from spatialtrust.fusion.pairs import of_pairs
 from spatialtrust.reasons import bit
 from spatialtrust.relations import RELATIONS
 from spatialtrust.tables import Grounding
@@ -155,7 +155,7 @@ def judge(
     """
     fused = model.predict(collect(claims, grounding, answers))
     meaning = pa.nulls(len(claims), pa.string())
-    if model.name == CALIBRATED and len(claims):
+    if model.reads_pairs and len(claims):
         enumerated = pc.equal(claims.column("source"), "enumerated").fill_null(False)
         pairs = np.asarray(enumerated.to_numpy(), dtype=np.bool_)
         if pairs.any():

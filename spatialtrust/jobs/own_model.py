@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -195,6 +196,7 @@ def _on_graphs(source: Path, judged: Labelled, base: str | Path, name: str | Non
         images=seen,
         asker=_asker(judged.answers) or start.asker,
     )
+    model = replace(model, pairs_as=start.pairs_as or start.name)  # as the run read them
     partly = len(labelled) - len(whole)
     notes = [f"{partly} images do not certify: some of their edges have no label"] if partly else []
     guarantees = {f"{t:g}": str(model.rule(accuracy=t, delta=DELTA)) for t in TARGETS}

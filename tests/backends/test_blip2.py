@@ -236,7 +236,8 @@ def test_all_signals_from_real_answers(checkpoint, pictures, claims):
     )
     few = claims.take(np.array([0, 2]))
     boxes = np.array([[[2, 2, 12, 12]] * 2, [[20, 20, 32, 30]] * 2], dtype=np.float32)
-    answers = ask_for(ASKED, backend, pictures, few, Grounding.from_boxes(boxes[0], boxes[1]))
+    asked = [name for name in ASKED if name != "stated"]  # which this model cannot say
+    answers = ask_for(asked, backend, pictures, few, Grounding.from_boxes(boxes[0], boxes[1]))
     assert len(answers) == 2 * (1 + 4 + 8 + 4 + 1)
     assert sum(passes) == len(("plain", "mirror", "crop")) + 4
     found = listen(few, answers).columns

@@ -6,7 +6,7 @@ import numpy as np
 
 from spatialtrust.backends.tabletop import sample_scene
 from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
-from spatialtrust.backends.tabletop.truth import pair_truth
+from spatialtrust.backends.tabletop.truth import truth_in_space
 from spatialtrust.claims.enumeration import enumerate_claims
 from spatialtrust.tables import Detections
 
@@ -35,7 +35,7 @@ def test_true_boxes_give_the_truth() -> None:
     made = labels(boxes())
     assert len(made) > 5
     for subject, relation, other, label in made:
-        truth = pair_truth(SCENE, int(subject), int(other))[relation]
+        truth = truth_in_space(SCENE, int(subject), int(other))[relation]
         assert label == (None if truth is None else int(truth))
     assert {label for *_, label in made} >= {0, 1}
 

@@ -173,6 +173,12 @@ def test_whole_labelled_images_certify_repaired_graphs(tmp_path: Path) -> None:
     with RunFolder(run) as folder:
         linked = from_dict(json.loads(folder.whole("scenes")["graph"].to_pylist()[0]))
     assert linked.kept.tolist() == safe.kept.tolist()
+    execute(prepare(settings(boxes, **options), run), ("fuse", "decide", "link"), remake=True)
+    with RunFolder(run) as folder:
+        judged_anew = from_dict(json.loads(folder.whole("scenes")["graph"].to_pylist()[0]))
+    columns = ["claim_id", "p_true", "meaning"]  # what was certified is what the model says
+    said = [str(g.candidates.select(columns).to_pylist()) for g in (linked, judged_anew)]
+    assert said[0] == said[1]
     with pytest.raises(GuaranteeError, match="certified for repaired graphs"):
         execute(prepare(settings(boxes, repair=False, **options), run), ("decide", "link"))
     with pytest.raises(GuaranteeError, match="certified on repaired graphs"):

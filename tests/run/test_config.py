@@ -42,7 +42,10 @@ def test_changes_go_on_top_of_the_file(tmp_path) -> None:
         ("pairs = ['mug']", "subject:object"),
         ("accuracy = 1.0", "accuracy is 1.0"),
         ("signals = ['orbit']", "answer is always one of them"),
-        ("signals = ['answer', 'orbits']", "valid: answer, paraphrases, orbit, noise, crop"),
+        (
+            "signals = ['answer', 'orbits']",
+            "valid: answer, paraphrases, orbit, noise, stated, crop",
+        ),
     ],
 )
 def test_a_wrong_option_says_what_is_valid(tmp_path, text: str, message: str) -> None:

@@ -111,8 +111,9 @@ def test_what_can_be_used_is_right(ended, image: str, relation: str) -> None:
         for path in graphs.rglob("*.json")
         if unicodedata.normalize("NFC", path.name) == f"{image}.json"
     ]
-    found = load_graph(file).query(relation=relation, subject="mug#0", object="kettle#0")
-    assert [edge.relation for edge in found] == [relation]
+    rows = load_graph(file).candidates.to_pylist()
+    asked = {(row["subject_id"], row["relation"], row["object_id"]) for row in rows}
+    assert ("mug#0", relation, "kettle#0") in asked  # asked in the direction that is seen
 
 
 @pytest.mark.parametrize("image", ["other.jpg", "a/twin.jpg", "b/twin.jpg"])
@@ -146,11 +147,16 @@ def test_every_loss_is_counted_and_named_once(ended) -> None:
         assert said.count(words) == 1, (words, said)
 
 
+def _said(graph: SceneGraph) -> set[tuple[str, ...]]:
+    columns = ("subject", "relation", "object")
+    return {tuple(row[name] for name in columns) for row in graph.candidates.to_pylist()}
+
+
 def test_python_says_what_became_of_boxes_too(tmp_path: Path, caplog) -> None:
     boxes = quirks(tmp_path / "photos")
     st = SpatialTrust(detector=f"recorded:{boxes}", overlays=False, min_confidence=0.5)
     found = st.graph(tmp_path / "photos" / "turned.jpg", objects=["mug", "kettle"])
-    assert [edge.relation for edge in found.query()] == ["above"]
+    assert ("mug", "above", "kettle") in _said(found)
     assert "2 boxes are turned like their photo" in caplog.text
     caplog.clear()
     st.graphs([tmp_path / "photos"], tmp_path / "run", objects=["mug", "kettle"])

@@ -16,7 +16,7 @@ from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import gather
 from spatialtrust.evidence.readings import read
 from spatialtrust.fusion.model import TrustModel
-from spatialtrust.fusion.pairs import CALIBRATED, of_pairs
+from spatialtrust.fusion.pairs import of_pairs
 from spatialtrust.reasons import decode, encode
 from spatialtrust.run.batches import attach, detach
 from spatialtrust.run.stages.base import answers_of, grounding_of, loaded, without_model
@@ -72,7 +72,7 @@ class Fuse:
         evidence = detach(batch, "evidence", Evidence)
         fused = model.predict(evidence)
         meaning = pa.nulls(len(evidence), pa.string())
-        if model.name == CALIBRATED:  # others were fitted on pairs, and mean what they learnt
+        if model.reads_pairs:
             fused, meaning = self._read(batch, evidence, fused)
         rows = Evidence.from_columns(
             {
