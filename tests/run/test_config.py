@@ -44,7 +44,7 @@ def test_changes_go_on_top_of_the_file(tmp_path) -> None:
         ("signals = ['orbit']", "answer is always one of them"),
         (
             "signals = ['answer', 'orbits']",
-            "valid: answer, paraphrases, orbit, noise, stated, crop",
+            "paraphrases, orbit, noise, stated, crop",
         ),
     ],
 )
