@@ -124,12 +124,15 @@ def study(
     """
     config = config or StudyConfig()
     torch.set_flush_denormal(True)
-    base = open_vlm(checkpoint)
-    about = {"checkpoint": base.revision, "config": repr(replace(config, seeds=1))}
-    found = [
-        _seed(out / f"seed-{seed}", checkpoint, config, seed, about, report)
-        for seed in range(config.seeds)
-    ]
+    try:
+        base = open_vlm(checkpoint)
+        about = {"checkpoint": base.revision, "config": repr(replace(config, seeds=1))}
+        found = [
+            _seed(out / f"seed-{seed}", checkpoint, config, seed, about, report)
+            for seed in range(config.seeds)
+        ]
+    finally:  # it holds for the whole process
+        torch.set_flush_denormal(False)
     first = found[0]
     draw_levels(
         read_image(first["example"]["uri"]), first["example"]["regions"], out / "levels.png"
