@@ -13,7 +13,6 @@ import argparse
 
 import numpy as np
 
-from spatialtrust.backends.tabletop.furnished import furnished_scene
 from spatialtrust.backends.tabletop.labels import known_boxes, label_claims
 from spatialtrust.claims.enumeration import DEFAULT_RELATIONS, enumerate_claims
 from spatialtrust.claims.grounding import ground
@@ -23,7 +22,7 @@ from spatialtrust.evidence.gathering import gather
 from spatialtrust.evidence.readings import read
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.fusion.pairs import CALIBRATED, of_pairs
-from spatialtrust.jobs.demo import draw_scenes
+from spatialtrust.jobs.demo import mixed_scenes
 
 FIRST_SEED = 780_000
 NOISE_SEED = 9
@@ -35,11 +34,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--threshold", type=float, default=0.8)
     options = parser.parse_args()
-    half = options.scenes // 2
-    scenes = draw_scenes(half, FIRST_SEED) | {
-        f"furnished-{seed}": furnished_scene(seed)
-        for seed in range(FIRST_SEED, FIRST_SEED + options.scenes - half)
-    }
+    scenes = mixed_scenes(options.scenes, FIRST_SEED)
     found, images = known_boxes(scenes)
     claims = label_claims(enumerate_claims(found, relations=RELATIONS).claims, found, scenes)
     name = np.array(claims.column("relation").to_pylist())

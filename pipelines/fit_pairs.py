@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 
 from spatialtrust import metrics
-from spatialtrust.backends.tabletop.furnished import furnished_scene
 from spatialtrust.backends.tabletop.labels import known_boxes, label_claims
 from spatialtrust.claims.enumeration import DEFAULT_RELATIONS, enumerate_claims
 from spatialtrust.claims.grounding import ground
@@ -36,7 +35,7 @@ from spatialtrust.fusion.calibration import sigmoid
 from spatialtrust.fusion.folds import deal
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.fusion.pairs import CALIBRATED, Judged, PairCalibration, cells_of
-from spatialtrust.jobs.demo import draw_scenes
+from spatialtrust.jobs.demo import mixed_scenes
 from spatialtrust.tables import Claims, Grounding
 
 OUT = Path(__file__).parent.parent / "spatialtrust/fusion/models/pairs/vsr-boxes.json"
@@ -101,12 +100,7 @@ def read_by_model(claims: Claims, grounding: Grounding) -> tuple[np.ndarray, np.
 
 def rendered(count: int) -> Judged:
     """Pairs of so many scenes, half of them furnished."""
-    half = count // 2
-    scenes = draw_scenes(half, FIRST_SEED)
-    scenes |= {
-        f"furnished-{seed}": furnished_scene(seed)
-        for seed in range(FIRST_SEED, FIRST_SEED + count - half)
-    }
+    scenes = mixed_scenes(count, FIRST_SEED)
     found, images = known_boxes(scenes)
     claims = label_claims(enumerate_claims(found, relations=RELATIONS).claims, found, scenes)
     grounding = ground(claims, found, images)

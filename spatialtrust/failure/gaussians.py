@@ -9,19 +9,14 @@ import numpy as np
 
 from spatialtrust.failure.base import FailurePredictor
 from spatialtrust.failure.checks import (
-    as_logits,
-    blocks,
     expect_count,
-    expect_dimension,
     expect_every_class,
     expect_positive,
-    expect_rows,
     expect_share,
     log_softmax,
     unit_rows,
 )
-from spatialtrust.failure.confidence import mcm
-from spatialtrust.failure.probes import class_means, pooled_covariance
+from spatialtrust.failure.probes import class_means, pooled_covariance, predicted, score_predicted
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -132,14 +127,6 @@ class ClassGaussians(FailurePredictor):
         ----------
         logits: (N, K) of the zero-shot model, scale included. images: (N, d) its embeddings.
         """
-        self._fitted()
-        z = as_logits(logits)
-        expect_dimension(z, "logits", len(self.tensors_["means"]))
-        v = unit_rows(images, "images", int(self.facts_["dimension"]))
-        expect_rows(v, "images", len(z))
-        out = np.empty(len(z))
-        for part in blocks(*z.shape):
-            chosen = z[part].argmax(axis=1)
-            p = self.log_probabilities(v[part])
-            out[part] = np.take_along_axis(p, chosen[:, None], axis=1)[:, 0]
-        return out + np.log(mcm(z)) if self.text else out
+        dimension = int(self._fitted()["dimension"])
+        z, v = predicted(logits, images, len(self.tensors_["means"]), dimension)
+        return score_predicted(self.log_probabilities, z, v, text=self.text)

@@ -29,6 +29,8 @@ from spatialtrust.failure.checks import (
 from spatialtrust.failure.confidence import mcm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike
 
     from spatialtrust.arrays import Float64, Floats, Int64
@@ -102,17 +104,9 @@ class LinearProbe(FailurePredictor):
         ----------
         logits: (N, K) of the zero-shot model, scale included. images: (N, d) its embeddings.
         """
-        self._fitted()
-        z = as_logits(logits)
-        expect_dimension(z, "logits", len(self.tensors_["offsets"]))
-        v = unit_rows(images, "images", int(self.facts_["dimension"]))
-        expect_rows(v, "images", len(z))
-        out = np.empty(len(z))
-        for part in blocks(*z.shape):
-            chosen = z[part].argmax(axis=1)
-            p = self.log_probabilities(v[part])
-            out[part] = np.take_along_axis(p, chosen[:, None], axis=1)[:, 0]
-        return out + np.log(mcm(z)) if self.text else out
+        dimension = int(self._fitted()["dimension"])
+        z, v = predicted(logits, images, len(self.tensors_["offsets"]), dimension)
+        return score_predicted(self.log_probabilities, z, v, text=self.text)
 
 
 @dataclass
@@ -162,6 +156,34 @@ class CorrectnessProbe(FailurePredictor):
         """Log-odds (N,) that the prediction is right."""
         v = unit_rows(images, "images", int(self._fitted()["dimension"]))
         return np.asarray(v @ self.tensors_["weights"][0] + self.tensors_["offsets"][0], float)
+
+
+def predicted(
+    logits: ArrayLike, images: ArrayLike, classes: int, dimension: int
+) -> tuple[Floats, Floats]:
+    """Logits (N, K) and unit embeddings (N, d) of the same images, checked."""
+    z = as_logits(logits)
+    expect_dimension(z, "logits", classes)
+    v = unit_rows(images, "images", dimension)
+    expect_rows(v, "images", len(z))
+    return z, v
+
+
+def score_predicted(
+    log_probabilities: Callable[[Floats], Float64], logits: Floats, images: Floats, *, text: bool
+) -> Float64:
+    """``log p_y^`` (N,) of the zero-shot predictions y^, with ``text`` plus log MCM.
+
+    Parameters
+    ----------
+    log_probabilities: of every class, from embeddings.
+    """
+    out = np.empty(len(logits))
+    for part in blocks(*logits.shape):
+        chosen = logits[part].argmax(axis=1)
+        p = log_probabilities(images[part])
+        out[part] = np.take_along_axis(p, chosen[:, None], axis=1)[:, 0]
+    return out + np.log(mcm(logits)) if text else out
 
 
 def class_means(rows: Floats, labels: Int64, classes: int) -> Float64:

@@ -22,18 +22,22 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from spatialtrust.evidence.readings import RULES
+from spatialtrust.evidence.columns import relation_places
+from spatialtrust.evidence.readings import RULES, read
 from spatialtrust.fusion.calibration import shrunk_logistic, sigmoid
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from spatialtrust.arrays import Float64, Integers
     from spatialtrust.evidence.readings import Readings
+    from spatialtrust.tables import Claims, Grounding
 
 CALIBRATED: Final = "vsr-boxes"
 """The model whose probabilities the shipped calibration is for."""
@@ -162,6 +166,24 @@ def of_pairs(fused: Fused, relation: Integers, readings: Readings) -> Fused:
     cell = cells_of(relation, readings)
     parts = [_calibrated(part, cell, readings) for part in parts]
     return Fused(parts[0], parts[1], reasons)
+
+
+def read_enumerated(
+    fused: Fused, claims: Claims, grounding: Callable[[], Grounding]
+) -> tuple[Fused, pa.Array]:
+    """What ``CALIBRATED`` says of (N,) claims, enumerated ones as pairs; and of which reading.
+
+    Parameters
+    ----------
+    fused: what it says of them as if all were written.
+    grounding: their boxes; not called where no claim was enumerated.
+    """
+    enumerated = pc.fill_null(pc.equal(claims.column("source"), "enumerated"), False)
+    pairs = np.asarray(enumerated.to_numpy(), dtype=np.bool_)
+    if not pairs.any():
+        return fused, pa.nulls(len(claims), pa.string())
+    readings = read(claims, grounding()).only(pairs)
+    return of_pairs(fused, relation_places(claims.column("relation")), readings), readings.meaning
 
 
 def _calibrated(

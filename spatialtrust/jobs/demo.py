@@ -16,6 +16,7 @@ import numpy as np
 from spatialtrust.backends.tabletop import DIFFICULTIES, PHRASES, sample_scene
 from spatialtrust.backends.tabletop.claims import even_claims
 from spatialtrust.backends.tabletop.dataset import write_picture
+from spatialtrust.backends.tabletop.furnished import furnished_scene
 from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
 from spatialtrust.decision.rule import decide
 from spatialtrust.defaults import DELTA
@@ -99,6 +100,19 @@ def draw_scenes(count: int, first_seed: int) -> dict[str, Scene]:
     return {
         f"{kind}-{seed:08d}.png": sample_scene(seed, kind)
         for seed, kind in enumerate(kinds, first_seed)
+    }
+
+
+def mixed_scenes(count: int, first_seed: int) -> dict[str, Scene]:
+    """The same, half of them furnished with things that contain and support.
+
+    >>> list(mixed_scenes(2, 0))
+    ['clean-00000000.png', 'furnished-0']
+    """
+    half = count // 2
+    furnished = range(first_seed, first_seed + count - half)
+    return draw_scenes(half, first_seed) | {
+        f"furnished-{seed}": furnished_scene(seed) for seed in furnished
     }
 
 

@@ -9,11 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.evidence.columns import relation_places
 from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import collect
-from spatialtrust.evidence.readings import read
-from spatialtrust.fusion.pairs import of_pairs
+from spatialtrust.fusion.pairs import read_enumerated
 from spatialtrust.reasons import bit
 from spatialtrust.relations import RELATIONS
 from spatialtrust.tables import Grounding
@@ -156,11 +154,6 @@ def judge(
     fused = model.predict(collect(claims, grounding, answers))
     meaning = pa.nulls(len(claims), pa.string())
     if model.reads_pairs and len(claims):
-        enumerated = pc.equal(claims.column("source"), "enumerated").fill_null(False)
-        pairs = np.asarray(enumerated.to_numpy(), dtype=np.bool_)
-        if pairs.any():
-            readings = read(claims, grounding).only(pairs)
-            fused = of_pairs(fused, relation_places(claims.column("relation")), readings)
-            meaning = readings.meaning
+        fused, meaning = read_enumerated(fused, claims, lambda: grounding)
     asserted = assertions(claims, answers)
     return Judged(claims, fused, asserted, meaning, answers is not None)

@@ -7,7 +7,7 @@ No checkpoint has seen them; they are for what is read from boxes. Truth about t
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from spatialtrust.backends.tabletop.scene import (
     Scene,
     SceneObject,
 )
-from spatialtrust.backends.tabletop.world import ON_TABLE, arranged, is_clear, stand
+from spatialtrust.backends.tabletop.world import ON_TABLE, arranged, settle, stand
 
-_TRIES: Final = 30
+if TYPE_CHECKING:
+    from spatialtrust.backends.tabletop.world import Stood
+
 _LEAST_VISIBLE: Final = 0.35
 _SIZES: Final = {
     "bowl": ((0.75, 1.0), (0.28, 0.36)),
@@ -73,23 +75,15 @@ def _add(
     yaw = float(generator.uniform(0, np.pi / 2))
     item = SceneObject(shape, colour, 0.0, 0.0, 0.0, width, height, yaw, ON_TABLE)
     kind = "table" if shape in FURNITURE else str(generator.choice(_KINDS, p=_SHARES))
-    found: tuple[SceneObject, int | None] | None
-    for _ in range(_TRIES):
-        if kind == "furniture":
-            found = _on_furniture(generator, item, placed)
-        elif kind == "neighbour":
-            found = _near(generator, item, placed)
-        else:
-            found = stand(generator, item, kind, placed)
-        if found is None:
-            kind = "table"
-            continue
-        moved, touched = found
-        if is_clear(moved, placed, {touched, moved.surface}):
-            if touched is not None:
-                contacts.add((touched, len(placed)))
-            placed.append(moved)
-            return
+
+    def find(where: str) -> Stood | None:
+        if where == "furniture":
+            return _on_furniture(generator, item, placed)
+        if where == "neighbour":
+            return _near(generator, item, placed)
+        return stand(generator, item, where, placed)
+
+    settle(find, kind, placed, contacts)
 
 
 _KINDS: Final = ("furniture", "table", "stack", "neighbour", "beside")
@@ -98,7 +92,7 @@ _SHARES: Final = (0.45, 0.15, 0.15, 0.15, 0.1)
 
 def _on_furniture(
     generator: np.random.Generator, item: SceneObject, placed: list[SceneObject]
-) -> tuple[SceneObject, int | None] | None:
+) -> Stood | None:
     """In what is hollow, or on what is not, somewhere within its walls."""
     pieces = [index for index, other in enumerate(placed) if other.shape in FURNITURE]
     index = int(generator.choice(pieces))
@@ -116,7 +110,7 @@ def _on_furniture(
 
 def _near(
     generator: np.random.Generator, item: SceneObject, placed: list[SceneObject]
-) -> tuple[SceneObject, int | None] | None:
+) -> Stood | None:
     """On the table, a hand's breadth to the side of something there."""
     there = [other for other in placed if other.surface == ON_TABLE]
     other = there[generator.integers(len(there))]

@@ -26,7 +26,10 @@ from spatialtrust.backends.tabletop.truth import gap
 from spatialtrust.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+Stood = tuple[SceneObject, int | None]
+"""An object where it stands, and the index of what it touches."""
 
 ON_TABLE: Final = -1
 ON_SHELF: Final = -2
@@ -146,22 +149,36 @@ def _place(
     yaw = generator.uniform(0.0, np.pi / 2)
     item = SceneObject(shape, colour, 0.0, 0.0, 0.0, width, height, yaw, ON_TABLE)
     kind = generator.choice(["table", "shelf", "stack", "beside"], p=[0.52, 0.13, 0.2, 0.15])
+    settle(lambda where: stand(generator, item, where, placed), str(kind), placed, contacts)
+
+
+def settle(
+    find: Callable[[str], Stood | None],
+    kind: str,
+    placed: list[SceneObject],
+    contacts: set[tuple[int, int]],
+) -> None:
+    """Add an object where a place of this kind has room for it, if one has in some tries.
+
+    Parameters
+    ----------
+    find: an object at a place of a kind, and which object it touches; None where none is free: it
+        is then tried on the table.
+    """
     for _ in range(_TRIES):
-        found = stand(generator, item, str(kind), placed)
+        found = find(kind)
         if found is None:
             kind = "table"
             continue
         moved, touched = found
-        if is_clear(moved, placed, {touched, moved.surface}):
+        if _is_clear(moved, placed, {touched, moved.surface}):
             if touched is not None:
                 contacts.add((touched, len(placed)))
             placed.append(moved)
             return
 
 
-def is_clear(
-    item: SceneObject, placed: list[SceneObject], but: Collection[int | None] = ()
-) -> bool:
+def _is_clear(item: SceneObject, placed: list[SceneObject], but: Collection[int | None]) -> bool:
     """Whether an object keeps its distance from all others, but some indices."""
     return all(
         index in but

@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 
 from spatialtrust.decision.verdicts import conclude
 from spatialtrust.defaults import TRUST_MODEL
-from spatialtrust.evidence.columns import relation_places
 from spatialtrust.evidence.from_answers import assertions
 from spatialtrust.evidence.gathering import gather
-from spatialtrust.evidence.readings import read
 from spatialtrust.fusion.model import TrustModel
-from spatialtrust.fusion.pairs import of_pairs
+from spatialtrust.fusion.pairs import read_enumerated
 from spatialtrust.reasons import decode, encode
 from spatialtrust.run.batches import attach, detach
 from spatialtrust.run.stages.base import answers_of, grounding_of, loaded, without_model
@@ -90,13 +88,7 @@ class Fuse:
         claims = detach(batch, "claims", Claims)
         row = pc.index_in(evidence.column("claim_id"), value_set=claims.column("claim_id"))
         claims = claims.take(np.asarray(row.to_numpy()))
-        enumerated = pc.fill_null(pc.equal(claims.column("source"), "enumerated"), False)
-        pairs = np.asarray(enumerated.to_numpy(), dtype=np.bool_)
-        if not pairs.any():
-            return fused, pa.nulls(len(claims), pa.string())
-        readings = read(claims, grounding_of(batch, claims)).only(pairs)
-        relation = relation_places(claims.column("relation"))
-        return of_pairs(fused, relation, readings), readings.meaning
+        return read_enumerated(fused, claims, lambda: grounding_of(batch, claims))
 
     def __getstate__(self) -> dict[str, Any]:
         return without_model(self)
