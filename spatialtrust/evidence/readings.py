@@ -9,7 +9,7 @@ pairs that were enumerated are read: what a person or a VLM wrote is judged as i
 >>> claims = Claims.from_rows([
 ...     {"claim_id": str(row), "image_id": "a", "subject": "cup", "relation": relation,
 ...      "object": "table"} for row, relation in enumerate(["on", "inside", "above"])])
->>> cup, table = [[0.4, 0.4, 0.5, 0.6]] * 3, [[0.1, 0.5, 0.9, 0.9]] * 3
+>>> cup, table = [[0.2, 0.4, 0.3, 0.6]] * 3, [[0.1, 0.5, 0.9, 0.9]] * 3
 >>> [str(cue) for cue in read(claims, Grounding.from_boxes(cup, table, [[1, 1]] * 3)).cue]
 ['rests', 'picture', 'rests']
 """
