@@ -14,7 +14,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 BENCHMARKS := conventions conventions_of_boxes guarantees drift metrics scoring scene_graphs graph_scenes graph_certificates propagation packing querying chat \
-	precision sentences vocabulary bag_streams verification_cost vilu_training csp_evidence classification worlds "vsr_live --dry-run"
+	precision sentences vocabulary bag_streams verification_cost vilu_training csp_evidence beyond_boxes classification worlds "vsr_live --dry-run"
 
 .PHONY: setup demo test test-slow check bench docs clean
 setup: $(STAMP)
@@ -24,6 +24,9 @@ $(STAMP): pyproject.toml constraints.txt overrides.txt
 	$(BIN)/python -m pip install --quiet "uv>=0.5"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
 		--overrides overrides.txt xgboost-cpu -e ".[hf,ray,ros,rerun,xlsx,csp,report,dev]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
+		--overrides overrides.txt -e ".[photos]" || \
+		echo "the extra photos could not be installed: the demo takes boxes that ship"
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
@@ -64,10 +67,10 @@ bench: $(STAMP)
 	if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then $(BIN)/python -m benchmarks.$$name \
 		"$$SPATIALTRUST_SHARED_DATA/vsr_boxes/statements.jsonl.gz" || exit 1; \
 	else echo "left out: it needs labelled statements, see CONTRIBUTING.md"; fi; done
-	@echo "== python -m benchmarks.graph_photos"; \
+	@for name in graph_photos photo_detector; do echo "== python -m benchmarks.$$name"; \
 	if [ -n "$$SPATIALTRUST_SHARED_DATA" ]; then \
-		$(BIN)/python -m benchmarks.graph_photos "$$SPATIALTRUST_SHARED_DATA/photos"; \
-	else echo "left out: it needs annotated photos, see CONTRIBUTING.md"; fi
+		$(BIN)/python -m benchmarks.$$name "$$SPATIALTRUST_SHARED_DATA/photos" || exit 1; \
+	else echo "left out: it needs annotated photos, see CONTRIBUTING.md"; fi; done
 
 docs: $(STAMP)
 	$(PYTEST) -q tests/test_docs.py
