@@ -31,6 +31,12 @@ $(STAMP): pyproject.toml constraints.txt overrides.txt
 	touch $@
 
 demo: $(STAMP)
+	@echo "== photographs (CC BY, data/README.md): a detector looks, pairs are judged, graphs pruned"
+	@$(BIN)/spatialtrust graph data/photos/images --detector photos --score-threshold 0.4 \
+		--asker none --explain --remake --out out/demo/photos || { \
+		echo "   ... so the boxes that ship are taken instead of a detector's"; \
+		$(BIN)/spatialtrust graph data/photos/images --detections data/photos/boxes.json \
+		--asker none --explain --remake --out out/demo/photos; }
 	@echo "== claims with boxes, in: data/claims.jsonl (a rendered world with known truth)"
 	$(BIN)/spatialtrust verify data/claims.jsonl --out out/demo/verdicts.parquet --explain
 	@echo "== how good the verdicts are (the shipped model never saw this world)"
@@ -43,7 +49,8 @@ demo: $(STAMP)
 		--detector tabletop:grounding-dino --asker tabletop:blip2 --out out/demo/live
 	@echo "== fresh scenes with known truth: how far can each asker be trusted, and by what?"
 	$(BIN)/spatialtrust demo --out out/demo/tabletop > out/demo/demo.json
-	@echo "== done: graphs in out/demo/*/graphs and out/demo/tabletop/*/graphs, pictures beside them"
+	@echo "== done: photographs with their graphs drawn on are in out/demo/photos/overlays; all"
+	@echo "   graphs in out/demo/*/graphs and out/demo/tabletop/*/graphs, pictures beside them"
 	@echo "   in overlays; coverage curves in out/demo/tabletop/curves.png"
 
 test: $(STAMP)

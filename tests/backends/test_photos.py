@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from importlib.metadata import PackageNotFoundError
 
@@ -15,8 +16,12 @@ from spatialtrust.backends.fixed_vocabulary.words import COCO, COCO_91, Vocabula
 from spatialtrust.backends.registry import open_asker, open_detector
 from spatialtrust.claims.grounding import ground
 from spatialtrust.errors import BackendError, InputError, MissingDependencyError
+from spatialtrust.graph.files import load_graph
 from spatialtrust.reasons import decode
+from spatialtrust.run.config import RunConfig
+from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Claims
+from tests.conftest import ROOT
 
 PICTURE = np.zeros((20, 40, 3), np.uint8)
 
@@ -162,3 +167,44 @@ def test_photos_finds_what_stands_on_a_photograph(live, shared_data):
     assert best["vase"]["score"] > 0.9
     vase = [best["vase"][name] for name in ("x1", "y1", "x2", "y2")]
     np.testing.assert_allclose(vase, [237.56, 155.81, 403.96, 351.07], atol=15)
+
+
+def test_the_photographs_that_ship_are_under_cc_by_and_say_whence_they_come():
+    folder = ROOT / "data" / "photos"
+    listed = json.loads((folder / "boxes.json").read_text("utf-8"))
+    names = sorted(row["file_name"] for row in listed)
+    assert names == sorted(path.name for path in (folder / "images").iterdir())
+    for row in listed:
+        assert row["licence"] == "CC BY 2.0"
+        assert row["licence_url"].endswith("/licenses/by/2.0/")
+        assert "flickr" in row["flickr_url"]
+        assert row["changes"] == "none"
+
+
+@pytest.mark.parametrize("source", ["live", "shipped boxes"])
+def test_the_demo_makes_graphs_of_them_live_or_from_the_boxes_that_ship(tmp_path, source):
+    photos_here = ROOT / "data" / "photos"
+    boxes = f"recorded:{photos_here / 'boxes.json'}"
+    if source == "live":
+        try:
+            open_detector("photos")
+        except MissingDependencyError:
+            pytest.skip("needs the extra photos")
+    config = RunConfig(detector="photos" if source == "live" else boxes, score_threshold=0.4)
+    found = execute(prepare(config, tmp_path / "run", [photos_here / "images"]))
+    assert found["graphs"] == 4
+    assert found["edges"] >= 8
+    assert len(list((tmp_path / "run" / "overlays").iterdir())) == 4
+    graph = load_graph(next((tmp_path / "run" / "graphs").glob("*196393*.json")))
+    edges = graph.edges.select(["relation", "object_id"]).to_pylist()
+    assert any(e["relation"] == "left of" and e["object_id"].startswith("bird") for e in edges)
+
+
+def test_a_phrase_that_was_not_looked_for_stands_in_the_summary(tmp_path):
+    config = RunConfig(detector="photos", objects=("cat", "kettle"), overlays=False)
+    try:
+        photos_here = ROOT / "data" / "photos" / "images" / "000000196393.jpg"
+        found = execute(prepare(config, tmp_path / "run", [photos_here]))
+    except MissingDependencyError:
+        pytest.skip("needs the extra photos")
+    assert found["phrases_not_looked_for"] == ["kettle"]
