@@ -29,6 +29,8 @@ AGAINST: Final[Mapping[str, str]] = MappingProxyType(
     {"VLM alone": "VLM confidence", "verifier alone": "verifier alone"}
 )
 _ALL: Final = "all"
+_CLEAR: Final = 0.001
+"""Where an interval has to begin for a gain to be one: a single claim moves its end less."""
 _FEW: Final = 20
 """Claims of a relation below which nothing is said about it."""
 
@@ -75,7 +77,7 @@ def render_relations(found: Mapping[str, Any]) -> str:
     better = [
         name
         for name, row in found.items()
-        if name != _ALL and min(row["gain"][w].get("low", 0.0) for w in AGAINST) > 0
+        if name != _ALL and min(row["gain"][w].get("low", 0.0) for w in AGAINST) >= _CLEAR
     ]
     lines.append(
         f"better than both, interval above 0: {', '.join(better)}"

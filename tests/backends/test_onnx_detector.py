@@ -140,8 +140,13 @@ def test_names_come_from_a_file_a_list_the_configuration_or_beside_the_model(tmp
     listed = tmp_path / "mine.txt"
     listed.write_text("a\nb\nc\n", encoding="utf-8")
     assert _only_box(f"onnx:{path},{listed}")["phrase"] == "b"
+    described = tmp_path / "data.yaml"
+    described.write_text("names:\n  0: k\n  1: l\n  2: m\n", encoding="utf-8")
+    assert _only_box(f"onnx:{path},{described}")["phrase"] == "l"
+    comma = path.rename(tmp_path / "m,1.onnx")
     (tmp_path / "classes.txt").write_text("p\nq\nr\n", encoding="utf-8")
-    assert _only_box(f"onnx:{path}")["phrase"] == "q"
+    assert _only_box(f"onnx:{comma}")["phrase"] == "q"
+    comma.rename(path)
     labels = {"id2label": {"0": "x", "1": "y", "2": "N/A"}}
     (tmp_path / "config.json").write_text(json.dumps(labels), encoding="utf-8")
     assert _only_box(f"onnx:{path}")["phrase"] == "y"
@@ -165,6 +170,10 @@ def test_names_that_do_not_fit_are_refused(tmp_path):
         open_detector(f"onnx:{path},{empty}")
     with pytest.raises(FileError, match=r"none\.txt: cannot be read"):
         open_detector(f"onnx:{path},{tmp_path / 'none.txt'}")
+    for name, text in (("other.json", "{}"), ("other.yaml", "a: [")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        with pytest.raises(BackendError, match="names no classes"):
+            open_detector(f"onnx:{path},{tmp_path / name}")
     bad = tmp_path / "bad.json"
     bad.write_text("{", encoding="utf-8")
     with pytest.raises(FileError, match=r"bad\.json"):

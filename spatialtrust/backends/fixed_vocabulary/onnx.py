@@ -152,7 +152,8 @@ def open_backend(target: str, reference: str, options: Options) -> FixedVocabula
     FileError: the model or the file of names cannot be read.
     BackendError: it is no ONNX model, or nothing names its classes.
     """
-    file, _, names = target.partition(",")
+    # A path may hold a comma itself.
+    file, names = (target, "") if Path(target).is_file() else target.partition(",")[::2]
     path = Path(file.strip()).expanduser()
     header = read_header(path)
     _picture_of(path, header)
@@ -228,12 +229,16 @@ def _classes(path: Path, names: str, metadata: Mapping[str, str]) -> tuple[str, 
 
 
 def _names_in(file: Path) -> dict[int, str]:
-    if file.suffix == ".json":
-        told = parse_json(read_text(file)[0], file)
-        listed = told.get("id2label", told) if isinstance(told, dict) else told
-        if found := _by_number(listed):
+    """Of a list of names, a configuration of transformers, or a data set of Ultralytics."""
+    if file.suffix in {".json", ".yaml", ".yml"}:
+        text = read_text(file)[0]
+        told = parse_json(text, file) if file.suffix == ".json" else _loaded(text)
+        keys = ("id2label", "names") if isinstance(told, dict) else ()
+        if found := _by_number(next((told[key] for key in keys if key in told), told)):
             return found
-        raise BackendError(f"{file}: has no id2label; give a file with one name a line")
+        raise BackendError(
+            f"{file}: names no classes (id2label, or names); give a file with one name a line"
+        )
     return {int(number): name for number, name in read_names(file).items()}
 
 
