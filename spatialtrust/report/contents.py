@@ -112,7 +112,8 @@ class Contents:
         """
         schema = pa.schema([CANDIDATES.field(name) for name in _KEPT])
         table = pa.concat_tables(self.tables) if self.tables else schema.empty_table()
-        counts = np.diff([image["first"] for image in self.images], append=len(self._kind))
+        first = np.array([image["first"] for image in self.images], np.int64)
+        counts = np.diff(first, append=len(self._kind))
         owner = np.repeat(np.arange(len(self.images)), counts)
         p_boxes = np.asarray(table["p_boxes"].to_numpy(), np.float32)
         against = np.frombuffer(bytes(self.contradicts), np.uint8) > 0
@@ -168,9 +169,9 @@ def _objects(graph: SceneGraph, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _numbers(values: NDArray[np.float32], digits: int) -> list[Any]:
     """Rounded numbers as nested lists; None where one is not finite."""
-    known = np.isfinite(values)
     found = values.astype(np.float64).round(digits).astype(object)
-    return np.where(known, found, None).tolist()  # type: ignore[no-any-return]
+    found[~np.isfinite(values)] = None
+    return list(found.tolist())
 
 
 def _short(claim_id: str, image_id: str) -> list[Any] | str:

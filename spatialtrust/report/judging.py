@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialtrust.jobs.labelling import COLUMNS
+from spatialtrust.relations import RELATIONS
 from spatialtrust.report.page import as_json, element, packed, write_page
 from spatialtrust.report.pictures import address, embedded, problem_of
 from spatialtrust.report.sheet import read_sheet
@@ -65,7 +66,7 @@ def _data(
         gone = problem_of(uri) == "gone"
         shown = None if gone or uri is None else uri
         if embed and shown is not None and (text := embedded(shown)):
-            yield element(f"image-{number}", "text/plain", text)
+            yield element(f"data-image-{number}", "text/plain", text)
         facts = {
             "id": image,
             "src": "" if uri is None or embed else address(uri, target),
@@ -80,7 +81,7 @@ def _data(
         blocks.append(_shown(here))
     for start in range(0, len(blocks), BLOCK):
         piece = packed(blocks[start : start + BLOCK])
-        yield element(f"block-{start // BLOCK}", "text/plain", piece)
+        yield element(f"data-block-{start // BLOCK}", "text/plain", piece)
     told = json.dumps([sheet.columns, [row.get("claim_id") for row in rows]])
     head = {
         "kind": "label",
@@ -91,12 +92,15 @@ def _data(
         "block": BLOCK,
         "embedded": embed,
         "notes": [],
+        "predicates": {
+            name: RELATIONS[name].predicate for name in sheet.column("relation") if name in RELATIONS
+        },
         "images": images,
         "edges": {"count": total},
         "sheet": {**sheet.to_dict(), "random": sorted(sheet.drawn_at_random())},
         "sheet_columns": list(COLUMNS),
     }
-    yield element("head", "application/json", as_json(head))
+    yield element("data-head", "application/json", as_json(head))
 
 
 def _shown(rows: list[dict[str, str]]) -> dict[str, Any]:

@@ -131,16 +131,16 @@ class _Maker:
         for image, graph in self._images():
             shown = self._contents.add(image, graph)
             if self._embed and image["uri"] is not None and (text := embedded(image["uri"])):
-                yield element(f"image-{len(self._contents.images) - 1}", "text/plain", text)
+                yield element(f"data-image-{len(self._contents.images) - 1}", "text/plain", text)
             block.append(shown)
             if len(block) == BLOCK:
-                yield element(f"block-{next(numbers)}", "text/plain", packed(block))
+                yield element(f"data-block-{next(numbers)}", "text/plain", packed(block))
                 block = []
             if progress is not None:
                 progress(1)
         if block:
-            yield element(f"block-{next(numbers)}", "text/plain", packed(block))
-        yield element("head", "application/json", as_json(self._head()))
+            yield element(f"data-block-{next(numbers)}", "text/plain", packed(block))
+        yield element("data-head", "application/json", as_json(self._head()))
 
     def _images(self) -> Iterator[tuple[dict[str, Any], SceneGraph | None]]:
         """Each image's row for the page and its graph, in the order of the run."""

@@ -94,6 +94,6 @@ def keys(driver: Any, pressed: str) -> None:
 def data_of(page: Path) -> dict[str, Any]:
     """The head of a page's data."""
     text = page.read_text(encoding="ascii")
-    start = text.index('id="head">') + len('id="head">')
+    start = text.index('id="data-head">') + len('id="data-head">')
     found: dict[str, Any] = json.loads(text[start : text.index("</script>", start)])
     return found

@@ -19,8 +19,8 @@ const wide = (packed) => {
   return found;
 };
 
-const head = JSON.parse(text("head"));
-document.getElementById("head").remove();
+const head = JSON.parse(text("data-head"));
+document.getElementById("data-head").remove();
 const reporting = head.kind === "report";
 const images = head.images;
 const edgeCount = head.edges.count;
@@ -58,7 +58,7 @@ const blocks = new Map();
 
 const block = (number) => {
   if (!blocks.has(number)) {
-    const stream = new Blob([bytes(text(`block-${number}`))]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const stream = new Blob([bytes(text(`data-block-${number}`))]).stream().pipeThrough(new DecompressionStream("gzip"));
     blocks.set(number, new Response(stream).text().then(JSON.parse));
     if (blocks.size > KEPT_BLOCKS) blocks.delete(blocks.keys().next().value);
   }
@@ -74,6 +74,6 @@ const claimId = (content, image, place) => {
 };
 
 const sourceOf = (image) => {
-  const held = text(`image-${image}`);
+  const held = text(`data-image-${image}`);
   return held === null ? images.src[image] : `data:image/jpeg;base64,${held}`;
 };

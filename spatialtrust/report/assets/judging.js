@@ -99,8 +99,8 @@ const showQuestion = () => {
 };
 
 const predicate = (content, place) => {
-  if (reporting) return head.predicates[relationOf(content, place)] ?? relationOf(content, place);
-  return content.edges.relation[place] || content.edges.caption[place];
+  const relation = relationOf(content, place);
+  return head.predicates[relation] ?? (relation || content.edges.caption[place]);
 };
 
 const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
