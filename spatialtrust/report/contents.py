@@ -98,7 +98,8 @@ class Contents:
         """One candidate at the end of every column."""
         p, reasons = row["p_true"], tuple(row["reasons"])
         label = self.labels.get(row["claim_id"], row["label"])
-        self._relation.append(self.relations.setdefault(row["relation"], len(self.relations)))
+        relation = row["relation"] or "no relation"
+        self._relation.append(self.relations.setdefault(relation, len(self.relations)))
         self._kind.append(KINDS.index(kind))
         self._label.append(NO_LABEL if label is None else label)
         self._reasons.append(self.reason_sets.setdefault(reasons, len(self.reason_sets)))

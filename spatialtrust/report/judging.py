@@ -93,7 +93,9 @@ def _data(
         "embedded": embed,
         "notes": [],
         "predicates": {
-            name: RELATIONS[name].predicate for name in sheet.column("relation") if name in RELATIONS
+            name: RELATIONS[name].predicate
+            for name in sheet.column("relation")
+            if name in RELATIONS
         },
         "images": images,
         "edges": {"count": total},

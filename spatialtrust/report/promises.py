@@ -107,7 +107,7 @@ def promises_of(folder: RunFolder, model: TrustModel | str, *, repaired: bool) -
     if isinstance(model, str):
         return Promises(why=model)
     made = folder.settings("claims")
-    pairs = made is not None and made["made_with"]["given"] is None
+    pairs = made is None or made["made_with"].get("given") is None
     rules = []
     try:
         for target in TARGETS:
@@ -140,13 +140,14 @@ def model_of(folder: RunFolder) -> TrustModel | str:
     if scores is None:
         return "the run has no scores, so its trust model is not known"
     made = scores["made_with"]
+    name = made.get("model", "")
     try:
-        model = TrustModel.load(made["model"])
+        model = TrustModel.load(name)
     except SpatialTrustError as error:
-        return f'the trust model "{made["model"]}" cannot be loaded: {error}'
+        return f'the trust model "{name}" cannot be loaded: {error}'
     if made.get("sha256") not in (None, model.sha256):
         return (
-            f'the trust model "{made["model"]}" has changed since the run was scored; run '
+            f'the trust model "{name}" has changed since the run was scored; run '
             "spatialtrust fuse, decide and link again"
         )
     return model

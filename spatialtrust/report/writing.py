@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.decision.commit_gate import rule_from_dict
-from spatialtrust.errors import FileError
+from spatialtrust.errors import ColumnError, FileError, InputError
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.io.results import expect_ending
 from spatialtrust.jobs.labelling import COLUMNS, LABELS
@@ -29,6 +29,7 @@ from spatialtrust.run.folder import MANIFEST, RunFolder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from spatialtrust.decision.commit_gate import Rule
     from spatialtrust.graph import SceneGraph
 
 ENDINGS: Final = (".html", ".htm")
@@ -147,12 +148,14 @@ class _Maker:
         for part in self._folder.parts("images"):
             texts: dict[str, tuple[str, str | None]] = {}
             if self._folder.has("scenes", part):
-                scenes = self._folder.read("scenes", part)
-                columns = (scenes[name].to_pylist() for name in ("image_id", "status", "graph"))
+                names = ("image_id", "status", "graph")
+                scenes = self._part("scenes", part, names)
+                columns = (scenes[name].to_pylist() for name in names)
                 texts = {name: (status, text) for name, status, text in zip(*columns, strict=True)}
             else:
                 self._problems["unlinked"] += 1
-            for row in self._folder.read("images", part).to_pylist():
+            listed = self._part("images", part, ("image_id", "uri", "width", "height"))
+            for row in listed.to_pylist():
                 status, text = texts.get(row["image_id"], ("not linked yet", None))
                 graph = None
                 if text is not None:
@@ -163,6 +166,23 @@ class _Maker:
                         status = f"its graph cannot be read: {error}"
                         self._problems["unreadable"] += 1
                 yield self._row(row, status), graph
+
+    def _part(self, table: str, part: str, names: tuple[str, ...]) -> pa.Table:
+        """A part of a table, some of its columns.
+
+        Raises
+        ------
+        ColumnError: it lacks one, as a run of another version may.
+        """
+        found = self._folder.read(table, part)
+        for name in names:
+            if name not in found.column_names:
+                listed = ", ".join(found.column_names)
+                raise ColumnError(
+                    self._folder.path / table / f"{part}.parquet", name, "is missing",
+                    f"columns found: {listed}; make the run again (spatialtrust graph)",
+                )  # fmt: skip
+        return found.select(names)
 
     def _row(self, row: dict[str, Any], status: str) -> dict[str, Any]:
         uri, problem = row["uri"], problem_of(row["uri"])
@@ -185,7 +205,7 @@ class _Maker:
         model = model_of(folder)
         promises = promises_of(folder, model, repaired=self._repaired)
         counted, drawn = self._counted(candidates)
-        rule = rule_from_dict(folder.settings("scenes")["made_with"]["rule"])
+        rule = _rule_of(folder)
         self._note(model)
         judged = int(pc.sum(pc.is_valid(counted).cast(pa.int64())).as_py() or 0)
         self.counts = {
@@ -264,8 +284,26 @@ class _Maker:
         return found
 
 
+def _rule_of(folder: RunFolder) -> Rule:
+    """What decided which edges the run's graphs have.
+
+    Raises
+    ------
+    FileError: the manifest does not say.
+    """
+    try:
+        return rule_from_dict(folder.settings("scenes")["made_with"]["rule"])
+    except (KeyError, TypeError, InputError) as error:
+        raise FileError(
+            folder.path / MANIFEST,
+            f"does not say what decided the graphs ({error})",
+            "link the run again: spatialtrust link RUN",
+        ) from error
+
+
 def _key(folder: RunFolder) -> str:
-    """What tells this run from others where a browser keeps what was judged."""
-    made = json.dumps(folder.manifest["tables"].get("claims"), sort_keys=True)
+    """What tells these edges from others where a browser keeps what was judged."""
+    tables = folder.manifest["tables"]
+    made = json.dumps([tables.get(name) for name in ("claims", "scenes")], sort_keys=True)
     text = f"{folder.path.resolve()}\n{made}"
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]

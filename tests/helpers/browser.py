@@ -62,8 +62,9 @@ def opened(
 
 
 def open_page(driver: Any, page: Path, address: str = "") -> None:
-    """Open a page afresh and wait until it is drawn."""
+    """Open a page afresh and wait until it is drawn; what was logged before is forgotten."""
     driver.get("about:blank")
+    complaints(driver)
     driver.get(page.resolve().as_uri() + address)
     until(lambda: driver.execute_script("return document.documentElement.dataset.ready"))
 

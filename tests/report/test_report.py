@@ -12,7 +12,13 @@ import pytest
 
 from spatialtrust.decision.certification import Grid, certify, rule_scores
 from spatialtrust.defaults import DELTA, TARGETS
-from spatialtrust.errors import FileError, InputError, RowError, SchemaVersionError
+from spatialtrust.errors import (
+    ColumnError,
+    FileError,
+    InputError,
+    RowError,
+    SchemaVersionError,
+)
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.io.parquet import read_table, write_table
@@ -222,6 +228,32 @@ def test_nothing_or_one_edge_is_a_page(tmp_path: Path, things: list[str]) -> Non
     assert written.counts["candidates"] == (1 if len(things) == 2 else 0)
 
 
+def test_tables_of_another_version_are_refused_by_file_and_column(run: Path) -> None:
+    file = sorted((run / "images").glob("*.parquet"))[0]
+    whole = read_table(file)
+    write_table(whole.drop_columns(["uri"]), file)
+    with pytest.raises(ColumnError, match=r"images.*uri"):
+        write_report(run)
+    write_table(whole, file)
+    file.write_bytes(b"not parquet")
+    with pytest.raises(FileError):
+        write_report(run)
+    write_table(whole, file)
+    tables = json.loads((run / "manifest.json").read_text())["tables"]
+    tables["scenes"]["made_with"] = {}
+    change_manifest(run, tables=tables)
+    with pytest.raises(FileError, match="does not say what decided the graphs"):
+        write_report(run)
+    assert not list(run.glob("*.html"))
+
+
+def test_a_sheet_of_whole_images_is_marked_as_one(run: Path, tmp_path: Path) -> None:
+    write_labels(run, images=3)
+    found = data(run, tmp_path / "a.html")["sheet"]
+    assert found["of_graphs"]
+    assert set(found["random"]) == {row[0] for row in found["rows"]}
+
+
 def test_a_broken_sheet_is_refused_with_its_row(run: Path) -> None:
     (run / "labels.csv").write_text("claim_id,label,purpose\nx,maybe,fit\n")
     with pytest.raises(RowError, match=r"labels\.csv:2.*maybe"):
@@ -269,7 +301,12 @@ def test_words_stand_out_from_what_is_behind_them(theme: int) -> None:
                      "wrong")
         for behind in ("card", "page", "track")
     ]  # fmt: skip
-    pairs += [("on-accent", "accent"), ("on-accent", "right"), ("on-accent", "wrong"), ("ink", "warn")]
+    pairs += [
+        ("on-accent", "accent"),
+        ("on-accent", "right"),
+        ("on-accent", "wrong"),
+        ("ink", "warn"),
+    ]
     for word, behind in pairs:
         high, low = sorted((_luminance(colours[word]), _luminance(colours[behind])), reverse=True)
         least = 3.0 if behind == "track" and word not in ("ink", "quiet") else 4.5
