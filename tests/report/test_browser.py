@@ -135,6 +135,18 @@ def test_filters_choose_edges_and_stand_in_the_address(browser: Any, page: Path)
     assert count(browser, "#list-rows button") == 1
 
 
+def test_what_the_model_thinks_can_be_hidden(browser: Any, page: Path) -> None:
+    open_page(browser, page, "#view=images")
+    until(lambda: rows_in(browser))
+    seen = "return document.getElementById('images').innerText"
+    assert "P(true) 0" in browser.execute_script(seen).replace("P(true) 1", "P(true) 0")
+    keys(browser, "jv")
+    told = browser.execute_script(seen).replace("P(true) from", "")
+    assert not [word for word in ("P(true)", "P 0.", "P 1.", "asked for") if word in told]
+    assert not browser.find_element("id", "diagram").is_displayed()
+    assert "hide=1" in browser.current_url
+
+
 def test_a_link_leads_to_an_edge(browser: Any, page: Path) -> None:
     open_page(browser, page, "#view=images")
     until(lambda: rows_in(browser))

@@ -2,6 +2,7 @@
 
 const NODES = 40;
 const ARROWS = 80;
+const NAMED = 30; // of more arrows only the chosen one has its name beside it
 
 const kindClass = (edge) => head.kinds[edges.kind[edge]].replace(" ", "-");
 
@@ -64,7 +65,7 @@ const border = (spot, x, y) => {
   return [spot.x + dx * reach, spot.y + dy * reach];
 };
 
-const arrow = (from, to, turn, place, content) => {
+const arrow = (from, to, turn, place, content, named) => {
   const first = firstEdge(shown.image);
   const edge = first + place;
   const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
@@ -83,7 +84,7 @@ const arrow = (from, to, turn, place, content) => {
   return draw("g", { onclick: choose },
     draw("path", { class: `arrow ${kind} ${edge === state.edge ? "chosen" : ""}`, d: `M${start[0].toFixed(1)} ${start[1].toFixed(1)}Q${middle[0].toFixed(1)} ${middle[1].toFixed(1)} ${end[0].toFixed(1)} ${end[1].toFixed(1)}` }, draw("title", {}, words)),
     draw("polygon", { class: `tip ${kind}`, points: `${end[0].toFixed(1)},${end[1].toFixed(1)} ${corner(0.4)} ${corner(-0.4)}` }),
-    draw("text", { class: "edge-name", x: along(0), y: along(1) + 4, "text-anchor": "middle" }, relation));
+    named && draw("text", { class: "edge-name", x: along(0), y: along(1) + 4, "text-anchor": "middle" }, relation));
 };
 
 const showDiagram = () => {
@@ -91,6 +92,7 @@ const showDiagram = () => {
   const { image, content } = shown;
   const [among, total] = content === null ? [[], 0] : drawnEdges();
   if (!among.length) {
+    byId("diagram").parentElement.classList.remove("crowded");
     fill(byId("diagram"), [make("p", { class: "empty" }, content === null ? "This image has no graph." : "No edge is kept among those that match.")]);
     return;
   }
@@ -99,14 +101,15 @@ const showDiagram = () => {
   const chosen = state.edge - firstEdge(image);
   const marked = state.edge >= 0 ? [content.edges.s[chosen], content.edges.o[chosen]] : [-1, -1];
   const numbers = [...new Set([...marked.filter((number) => number >= 0), ...ends])].slice(0, NODES);
-  const size = numbers.length > 12 ? [640, 600] : numbers.length > 5 ? [460, 400] : [340, 280];
+  const size = numbers.length > 12 ? [900, 620] : numbers.length > 5 ? [460, 400] : [340, 280];
+  byId("diagram").parentElement.classList.toggle("crowded", numbers.length > 12);
   const spots = placed(numbers, objects, size);
   const turns = new Map();
   const visible = among.filter((place) => spots.has(content.edges.s[place]) && spots.has(content.edges.o[place]));
   const arrows = visible.map((place) => {
     const pair = [content.edges.s[place], content.edges.o[place]].sort().join("-");
     turns.set(pair, (turns.get(pair) ?? -1) + 1);
-    return arrow(spots.get(content.edges.s[place]), spots.get(content.edges.o[place]), turns.get(pair), place, content);
+    return arrow(spots.get(content.edges.s[place]), spots.get(content.edges.o[place]), turns.get(pair), place, content, visible.length <= NAMED || firstEdge(image) + place === state.edge);
   });
   const nodes = [...spots.values()].map((spot) => {
     const mark = spot.number === marked[0] ? "a" : spot.number === marked[1] ? "b" : "";

@@ -8,7 +8,7 @@ const ordered = () => {
   const first = firstEdge(image);
   const found = [];
   for (let edge = first; edge < endEdge(image); edge += 1) if (matches[edge] || edge === state.edge) found.push(edge - first);
-  if (!reporting || content === null) return found;
+  if (!reporting || content === null || state.hide) return found; // an order by trust would tell
   const rank = [0, 1, 3, 2]; // kept, corrected, cut, left out
   const p = (place) => (edges.p[first + place] === UNKNOWN ? -1 : edges.p[first + place]);
   return found.sort((one, other) => rank[edges.kind[first + one]] - rank[edges.kind[first + other]] || p(other) - p(one) || one - other);

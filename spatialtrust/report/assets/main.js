@@ -75,7 +75,7 @@ const start = () => {
   when("view", showView);
   when("search relation kinds low high reason judged", () => { showFilters(); showList(); if (shown !== null && shown.image === state.image) { most = LISTED; showEdges(); } });
   when("image", () => { most = LISTED; if (state.view === "images") showImage(); });
-  when("hide", () => { document.documentElement.classList.toggle("hiding", state.hide); byId("hide").checked = state.hide; });
+  when("hide", () => { document.documentElement.classList.toggle("hiding", state.hide); byId("hide").checked = state.hide; if (shown !== null && state.view === "images") showEdges(); });
   if (reporting) {
     when("at", showRelations);
     readAddress();

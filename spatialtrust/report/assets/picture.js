@@ -65,7 +65,7 @@ const showPicture = () => {
     boxes.push(draw("line", { x1: from[0], y1: from[1], x2: to[0], y2: to[1] }), draw("circle", { cx: to[0], cy: to[1], r: Math.max(width, height) / 110, fill: "#ff7a2e" }));
   }
   const named = `${number(objects.box.length)} boxes on ${images.id[image]}`;
-  fill(byId("picture"), [make("div", { class: "stage", style: { aspectRatio: `${width} / ${height}` } }, held.element,
+  fill(byId("picture"), [make("div", { class: "stage", style: { aspectRatio: `${width} / ${height}`, maxWidth: `calc(80vh * ${width / height})` } }, held.element,
     draw("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": named }, boxes), tags,
     held.gone ? make("p", { class: "gone" }, held.gone) : null)]);
 };
