@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.commit_gate import rule_from_dict
 from spatialtrust.errors import ColumnError, FileError, InputError
 from spatialtrust.graph.formats import from_dict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spatialtrust.decision.commit_gate import Rule
+    from spatialtrust.fusion.model import TrustModel
     from spatialtrust.graph import SceneGraph
 
 ENDINGS: Final = (".html", ".htm")
@@ -257,7 +259,7 @@ class _Maker:
             )
         return pa.array(said, pa.int8()), drawn
 
-    def _note(self, model: Any) -> None:
+    def _note(self, model: TrustModel | str) -> None:
         """Say what the page lacks."""
         told = {
             "gone": "images are not where the run saw them; their boxes are drawn without them",
@@ -270,6 +272,15 @@ class _Maker:
                        if self._problems[key]]  # fmt: skip
         if isinstance(model, str):
             self.notes.append(model)
+        else:
+            seen = sum(code in model.images for code in image_hashes(
+                image["id"] for image in self._contents.images
+            ))  # fmt: skip
+            if seen:
+                self.notes.append(
+                    f"{seen} images are among those that {model.name} was fitted on: what it says "
+                    "of them, and figures on them, are too good"
+                )
         missing = len(self._labels.keys() - self._claims())
         if missing:
             self.notes.append(f"{missing} labels of {LABELS} are of claims that the run lacks")

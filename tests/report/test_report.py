@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from spatialtrust.decision.certification import Grid, certify, rule_scores
+from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.defaults import DELTA, TARGETS
 from spatialtrust.errors import (
     ColumnError,
@@ -273,6 +275,16 @@ def test_a_model_that_is_gone_is_said(run: Path) -> None:
     written = write_report(run)
     assert [note for note in written.notes if "gone.json" in note]
     assert "gone.json" in data_of(written.path)["promise"]["why"]
+
+
+def test_images_that_the_model_has_seen_are_named(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = frozenset(image_hashes(["a/0000.jpg", "b/0001.jpg"]))
+    model = replace(TrustModel.load("vsr-boxes"), images=known)
+    monkeypatch.setattr("spatialtrust.report.writing.model_of", lambda folder: model)
+    notes = write_report(finished, tmp_path / "a.html").notes
+    assert [note for note in notes if note.startswith("2 images are among those that vsr-boxes")]
 
 
 def test_the_page_of_a_sheet_holds_no_opinion_of_the_model(run: Path) -> None:
