@@ -40,6 +40,8 @@ demo: $(STAMP)
 		--detector tabletop:grounding-dino --asker tabletop:blip2 --out out/demo/live
 	@echo "== fresh scenes with known truth: how far can each asker be trusted, and by what?"
 	$(BIN)/spatialtrust demo --out out/demo/tabletop > out/demo/demo.json
+	@echo "== a page to look at: out/demo/tabletop/tabletop-blip2/report.html"
+	$(BIN)/spatialtrust report out/demo/tabletop/tabletop-blip2
 	@echo "== done: graphs in out/demo/*/graphs and out/demo/tabletop/*/graphs, pictures beside them"
 	@echo "   in overlays; coverage curves in out/demo/tabletop/curves.png"
 

@@ -52,12 +52,19 @@ def figures_of(
     rows = candidates.set_column(place, candidates.schema.field(place), counted)
     certified = [rule.threshold for rule in promises.rules if rule.threshold is not None]
     own = rule.threshold if isinstance(rule, DecisionRule) else None
-    extra = [] if own is None else [own]
-    thresholds = sorted({*STEPS, *(float(np.float32(t)) for t in certified), *extra})
-    at = own if own is not None else MIN_CONFIDENCE
+    # What was found on certifying labels was not fixed before them: bounds are of the others.
+    fixed = {*STEPS} if own is None or rule.certified else {*STEPS, own}
+    thresholds = sorted({*fixed, *certified, *([] if own is None else [own])})
+    operating = _operating(rows, rule, thresholds)
+    bounds = dict(zip(sorted(fixed), promises.bounds(sorted(fixed)), strict=True))
+    for point in operating["points"]:
+        point["bound"] = bounds.get(point["threshold"])
     return {
-        "operating": _operating(rows, rule, thresholds, promises),
-        "at": thresholds.index(at),
+        "operating": operating,
+        "at": thresholds.index(own if own is not None else MIN_CONFIDENCE),
+        "own": own,
+        "certified": rule.certified,
+        "bounds": len(fixed),
         "decided_by": str(rule),
         "gate": _entries(rule),
         "curves": _curves(rows),
@@ -65,10 +72,8 @@ def figures_of(
     }
 
 
-def _operating(
-    rows: pa.Table, rule: Rule, thresholds: Sequence[float], promises: Promises
-) -> dict[str, Any]:
-    """Counts at each threshold, of all relations and of each; and what is promised there."""
+def _operating(rows: pa.Table, rule: Rule, thresholds: Sequence[float]) -> dict[str, Any]:
+    """Counts at each threshold, of all relations and of each."""
     kind = rule.rule if isinstance(rule, DecisionRule) else "accept+correct"
     groups = {
         name: np.flatnonzero(pc.equal(rows["relation"], name).fill_null(False).to_numpy())
@@ -80,9 +85,6 @@ def _operating(
         points.append({"threshold": threshold, **_counts(decided), **_interval(decided)})
         for name, places in groups.items():
             relations[name].append(_brief(_counts(decided.take(pa.array(places)))))
-    bounds = promises.bounds(thresholds)
-    for point, bound in zip(points, bounds, strict=True):
-        point["bound"] = bound
     return {"points": points, "relations": relations}
 
 

@@ -48,6 +48,8 @@ class Promises:
     def bounds(self, thresholds: Sequence[float]) -> list[dict[str, Any] | None]:
         """Of each threshold ``n``, ``errors`` and ``bound``: the share wrong is at most that.
 
+        The thresholds have to be fixed before any certifying label is seen.
+
         With probability 1 - ``DELTA`` all of these bounds hold at once. None: nothing is promised,
         or the certifying rows are graphs that were repaired at a stricter threshold.
         """

@@ -76,9 +76,11 @@ def test_bounds_are_those_of_certify_and_hold_all_at_once(labelled: Path, tmp_pa
     assert rows is not None
     points = found["figures"]["operating"]["points"]
     scores, right = rule_scores(rows.p_true, rows.asserted, rows.label == 1, "accept+correct")
-    for point in points[::11]:
+    bounds = found["figures"]["bounds"]
+    assert sum(point["bound"] is not None for point in points) == bounds
+    for point in [point for point in points if point["bound"]][::11]:
         grid = Grid((point["threshold"],))
-        rule = certify(scores, right, alpha=0.5, delta=DELTA / len(points), grid=grid,
+        rule = certify(scores, right, alpha=0.5, delta=DELTA / bounds, grid=grid,
                        calibrated_on="", unit="image", groups=rows.image)  # fmt: skip
         assert point["bound"]["n"] == rule.n
         assert point["bound"]["bound"] == pytest.approx(min(rule.bound / (1 - rows.reserve), 1))
@@ -87,6 +89,20 @@ def test_bounds_are_those_of_certify_and_hold_all_at_once(labelled: Path, tmp_pa
     assert [target["threshold"] for target in found["promise"]["targets"]] == thresholds
     held = {np.float32(point["threshold"]) for point in points}
     assert {np.float32(threshold) for threshold in thresholds} <= held
+
+
+def test_runs_that_are_certified_or_gated_say_so(labelled: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(labelled, tmp_path / "run"))
+    boxes = Path(read_table(run / "images")["uri"].to_pylist()[0]).parents[1] / "boxes.json"
+    for options, own in (({"accuracy": 0.9}, True), ({"precision": 0.9}, False)):
+        config = settings(boxes, repair=False, **options)
+        execute(prepare(config, run), ("decide", "link"))
+        found = data(run, tmp_path / "a.html")["figures"]
+        assert found["certified"]
+        assert (found["own"] is not None) == own
+        assert bool(found["gate"]) != own
+        if own:
+            assert found["operating"]["points"][found["at"]]["bound"] is None
 
 
 def test_why_nothing_is_promised_is_said(finished: Path, tmp_path: Path) -> None:

@@ -87,21 +87,23 @@ const promised = (point) => {
   if (promise.why) return [make("p", {}, make("strong", {}, "No certified bound is on offer: "), promise.why)];
   const found = [];
   const bound = point.bound;
-  if (bound === null) found.push(make("p", {}, make("strong", {}, "No certified bound at this threshold: "), "the rows that certify are graphs that were repaired at a stricter one."));
-  else {
+  const targets = promise.targets.filter((target) => Math.fround(target.threshold) === Math.fround(point.threshold));
+  const ofRun = head.figures.certified && state.at === head.figures.at && head.figures.own !== null;
+  if (bound === null && !targets.length && !ofRun) found.push(make("p", {}, make("strong", {}, "No certified bound at this threshold: "), "the rows that certify are graphs that were repaired at a stricter one."));
+  if (bound !== null) {
     found.push(make("p", {}, make("strong", {}, `${promise.approximate ? "Approximately, at" : "At"} most ${percent(bound.bound)} of what goes out is wrong per image`),
-      `, with probability ${percent(1 - promise.delta, 0)}, on data like ${promise.calibrated_on}: ${number(bound.errors)} of ${number(bound.n)} certifying images were wrong. It holds whichever threshold you choose here (all ${points.length} hold at once).`));
+      `, with probability ${percent(1 - promise.delta, 0)}, on data like ${promise.calibrated_on}: ${number(bound.errors)} of ${number(bound.n)} certifying images were wrong. It holds whichever threshold you choose here (all ${head.figures.bounds} bounds hold at once).`));
   }
-  for (const target of promise.targets) {
-    if (Math.fround(target.threshold) === Math.fround(point.threshold)) found.push(make("p", { class: "certified" }, make("strong", {}, "Certified beforehand: "), target.rule));
-  }
+  const rules = [...targets.map((target) => target.rule), ...(ofRun ? [head.figures.decided_by] : [])];
+  for (const rule of new Set(rules)) found.push(make("p", { class: "certified" }, make("strong", {}, "Certified: "), rule));
   return found;
 };
 
 const showMarks = () => {
   const own = head.figures.at;
   const promise = head.promise;
-  const marks = [make("button", { type: "button", onclick: () => update({ at: own }) }, `the run: ${shownThreshold(points[own].threshold)}`)];
+  const named = head.figures.own === null ? "the run has no single threshold; to" : "the run:";
+  const marks = [make("button", { type: "button", onclick: () => update({ at: own }) }, `${named} ${shownThreshold(points[own].threshold)}`)];
   for (const target of promise.targets) {
     marks.push(make("button", { type: "button", class: "target", onclick: () => update({ at: nearestPoint(target.threshold) }) },
       `certified for ${percent(target.accuracy, 0)}: ${shownThreshold(target.threshold)}`));
