@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from spatialtrust.jobs.api import SpatialTrust
     from spatialtrust.jobs.own_model import fit
     from spatialtrust.jobs.verification import Verification, verify
-    from spatialtrust.report.writing import write_report
     from spatialtrust.tables import Answers, Claims, Detections, Evidence, Images, Verdicts
 
 __version__ = "0.1.0"
@@ -55,7 +54,6 @@ _HOMES = {
     "Verification": "jobs.verification",
     "verify": "jobs.verification",
     "fit": "jobs.own_model",
-    "write_report": "report.writing",
 }
 """Public name to its module; loaded at first use, so that importing the package is cheap."""
 
@@ -91,7 +89,6 @@ __all__ = [
     "rule_scores",
     "save_graph",
     "verify",
-    "write_report",
 ]
 
 

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 TASKS = ("quickstart", "vlm_claims", "scene_graphs", "coverage_curves", "classification_failure")
 PUBLIC = {"spatialtrust", "spatialtrust.classify", "spatialtrust.failure", "spatialtrust.metrics",
-          "spatialtrust.plots"}  # fmt: skip
+          "spatialtrust.plots", "spatialtrust.report"}  # fmt: skip
 
 
 def cells_of(name: str) -> list[str]:
