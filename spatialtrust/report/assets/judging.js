@@ -94,8 +94,8 @@ const showQuestion = () => {
     return;
   }
   const asked = [mark("a", endName(content, place, "s")), ` ${predicate(content, place)} `, mark("b", endName(content, place, "o"))];
-  const why = content.edges.s[place] < 0 || content.edges.o[place] < 0 ? " One of the two has no box, so it cannot be judged." : " labels.csv is of whole images, and this edge is not in it.";
-  fill(byId("question"), [...asked, can ? "?" : why]);
+  const why = content.edges.s[place] < 0 || content.edges.o[place] < 0 ? " One of the two has no box, so it cannot be judged." : " labels.csv is of whole images and this edge is not in it, so it cannot be judged.";
+  fill(byId("question"), [...asked, can ? "?" : `.${why}`]);
 };
 
 const predicate = (content, place) => {
