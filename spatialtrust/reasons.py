@@ -53,6 +53,7 @@ PROSE: Final[Mapping[str, str]] = MappingProxyType(
         "picture_only": "true of the picture at most; depth or another view would tell of space",
         "needs_depth": "boxes do not tell; a depth map or another view would",
         "remembered": "a thing is hidden now: what is believed is from earlier frames",
+        "not_looked_for": "the detector knows no such thing, so it did not look for it",
     }
 )  # fmt: skip
 """Code to prose, in bit order. New codes go at the end: stored masks keep their meaning."""

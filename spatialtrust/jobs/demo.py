@@ -21,6 +21,7 @@ from spatialtrust.backends.tabletop.labels import ENUMERATED, label_claims
 from spatialtrust.decision.rule import decide
 from spatialtrust.defaults import DELTA
 from spatialtrust.errors import FileError
+from spatialtrust.evaluation.by_relation import by_relation
 from spatialtrust.evaluation.ways import Exam, compare, ways
 from spatialtrust.files import write_text
 from spatialtrust.fusion.base_method import BaseMethod
@@ -69,8 +70,9 @@ def demo(
 
     Returns
     -------
-    Per asker the figures of :func:`spatialtrust.evaluation.ways.compare`, and ``certified``: what a
-    threshold promised, and what came of it on these scenes.
+    Per asker the figures of :func:`spatialtrust.evaluation.ways.compare`, ``by_relation`` those of
+    :func:`spatialtrust.evaluation.by_relation.by_relation`, and ``certified``: what a threshold
+    promised, and what came of it on these scenes.
     """
     drawn = draw_scenes(scenes, FIRST_SEED)
     write_pictures(drawn, out / "scenes")
@@ -83,6 +85,7 @@ def demo(
         compared = ways(exam, fused.p_true, fused.p_boxes, base)
         found[asker] = {
             **compare(exam, compared, resamples=resamples),
+            "by_relation": by_relation(exam, compared, resamples=resamples),
             "certified": _certified(model, exam, fused),
             "curves": {name: way.curve(exam.label) for name, way in compared.items()},
         }

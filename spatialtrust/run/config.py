@@ -30,9 +30,10 @@ log: Final = logging.getLogger("spatialtrust")
 NO_ASKER: Final = "none"
 NO_DETECTOR: Final = (
     "no detector is set, so nothing would find the objects; give --detections FILE (boxes recorded "
-    "elsewhere), or --detector, such as grounding-dino:IDEA-Research/grounding-dino-tiny, or "
-    "tabletop for the rendered scenes of data/tabletop (in Python and TOML: the setting detector; "
-    "spatialtrust backends lists them)"
+    "elsewhere), or --detector, such as photos (80 everyday things; extra photos), "
+    "grounding-dino:IDEA-Research/grounding-dino-tiny (any phrase), or tabletop for the rendered "
+    "scenes of data/tabletop (in Python and TOML: the setting detector; spatialtrust backends "
+    "lists them)"
 )
 RECORDED: Final = "recorded:"
 """How a reference to recorded outputs begins."""

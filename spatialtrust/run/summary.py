@@ -42,6 +42,8 @@ def summary(out: str | Path, lost: Sequence[Loss], not_used: Mapping[str, int]) 
         },
         "boxes_changed": {loss.code: loss.boxes for loss in lost if not loss.whole},
     }
+    if "detections" in rows and (unknown := _not_looked_for(folder)):
+        found["phrases_not_looked_for"] = unknown
     if "answers" in rows:
         found["answers"] = _answered(folder)
     if folder.parts("scenes"):
@@ -63,6 +65,16 @@ def summary(out: str | Path, lost: Sequence[Loss], not_used: Mapping[str, int]) 
             "not_ok": {row["image_id"]: row["status"] for row in listed if row["status"] != "ok"},
         }
     return found
+
+
+def _not_looked_for(folder: RunFolder) -> list[str]:
+    """Phrases that the detector knows no such thing for."""
+    found: set[str] = set()
+    for file in folder.files("detections"):
+        table = pq.read_table(file, columns=["phrase", "status"])
+        unknown = pc.fill_null(pc.equal(table["status"], "phrase_unknown"), False)
+        found.update(pc.unique(table.filter(unknown)["phrase"]).to_pylist())
+    return sorted(found)
 
 
 def _answered(folder: RunFolder) -> dict[str, int]:

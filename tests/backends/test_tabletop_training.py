@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,18 @@ import pytest
 pytest.importorskip("transformers", reason="needs the extra hf")
 
 import torch
+from safetensors.torch import load_file
 
+from spatialtrust.backends.tabletop import CHECKPOINTS
 from spatialtrust.backends.tabletop.claims import draw_claims
 from spatialtrust.backends.tabletop.scene import COLOURS, PHRASES, SHAPES
 from spatialtrust.backends.tabletop.training import askers, detector, vocabulary
 from spatialtrust.backends.tabletop.training.loop import train
 from spatialtrust.backends.tabletop.training.manifest import NAME, hashes
-from spatialtrust.backends.tabletop.training.pool import TRAINING_SEEDS, draw_pool
-from spatialtrust.backends.tabletop.training.recipes import RECIPES
+from spatialtrust.backends.tabletop.training.pool import TRAINING_SEEDS, draw_pool, draw_pools
+from spatialtrust.backends.tabletop.training.recipes import RECIPES, make
 from spatialtrust.backends.tabletop.truth import RELATIONS
+from spatialtrust.errors import FileError
 from spatialtrust.questions.prompts import PARAPHRASES, alternatives, question
 
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "train_tabletop.py"
@@ -65,7 +69,10 @@ def test_training_sees_the_pixels_that_the_processor_makes(name, pool):
     made = RECIPES[name].processor()(images=list(pool.pictures), return_tensors="pt")
     statistics = () if name == "grounding-dino" else (askers.MEAN, askers.DEVIATION)
     torch.testing.assert_close(
-        detector.normalise(pool.pictures, *statistics), made["pixel_values"], atol=1e-5, rtol=0
+        detector.normalise(torch.from_numpy(pool.pictures), *statistics),
+        made["pixel_values"],
+        atol=1e-5,
+        rtol=0,
     )
 
 
@@ -87,7 +94,7 @@ def test_claims_are_labelled_with_the_truth_and_name_one_object_each(pool):
 
 def test_a_prompt_spells_its_phrases_as_the_tokenizer_does(pool):
     tokenizer = vocabulary.bert()
-    lesson = detector.DetectorLesson(None, tokenizer, pool, 0, 4)
+    lesson = detector.DetectorLesson(tokenizer, pool, 0, 4)
     batch = lesson.batch(3)
     for row in range(4):
         ids = batch.inputs["input_ids"][row]
@@ -110,7 +117,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(name, pool, tmp_path):
         for stop in stops:
             tokenizer = recipe.tokenizer()
             model = recipe.build(tokenizer, 0)
-            lesson = recipe.lesson(model, tokenizer, pool, 0, 2)
+            lesson = recipe.lesson(tokenizer, pool, 0, 2)
             broken = _Stop(lesson, stop)
             try:
                 train(model, broken, steps=4, rate=1e-3, folder=folder, every=2, report=str)
@@ -130,26 +137,81 @@ class _Stop:
     def __init__(self, lesson, step):
         self.lesson, self.step = lesson, step
 
-    def __call__(self, step):
+    def batch(self, step):
         if step == self.step:
             raise KeyboardInterrupt
-        return self.lesson(step)
+        return self.lesson.batch(step)
+
+    def loss(self, model, batch):
+        return self.lesson.loss(model, batch)
 
 
 def test_losses_fall_on_a_scene_that_is_seen_again_and_again(tmp_path):
     pool = draw_pool(1, seed=0)
     tokenizer = vocabulary.bert()
     model = detector.build(tokenizer, 0)
-    lesson = detector.DetectorLesson(model, tokenizer, pool, 0, 2)
     losses = []
 
-    def watched(step):
-        found = lesson(step)
-        losses.append(float(found[0].detach()))
-        return found
+    class Watched(detector.DetectorLesson):
+        def loss(self, model, batch):
+            found = super().loss(model, batch)
+            losses.append(float(found[0].detach()))
+            return found
 
-    train(model, watched, steps=30, rate=2e-3, folder=tmp_path, report=str)
+    train(model, Watched(tokenizer, pool, 0, 2), steps=30, rate=2e-3, folder=tmp_path, report=str)
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("name", ["blip2", "clip"])
+def test_workers_prepare_the_batches_that_one_process_does(name, tmp_path):
+    recipe = RECIPES[name]
+    tokenizer, pools = recipe.tokenizer(), [draw_pools(3, [4, 5], workers) for workers in (0, 2)]
+    assert pools[0].scenes == pools[1].scenes
+    np.testing.assert_array_equal(pools[0].pictures, pools[1].pictures)
+    assert pools[0].scenes[3:] == draw_pool(3, 5).scenes
+    weights = []
+    for pool, workers in zip(pools, (0, 2), strict=True):
+        model = recipe.build(tokenizer, 0)
+        lesson = recipe.lesson(tokenizer, pool, 0, 2)
+        folder = tmp_path / str(workers)
+        train(model, lesson, steps=2, rate=1e-3, folder=folder, workers=workers, report=str)
+        weights.append({name: weight.detach() for name, weight in model.named_parameters()})
+    for key, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][key], weight, atol=1e-6, rtol=1e-5)
+
+
+def test_a_picture_is_told_as_the_list_of_its_objects_from_left_to_right(pool):
+    tokenizer = vocabulary.opt()
+    batch = askers.Blip2Lesson(tokenizer, pool, 0, 3).batch(1)
+    texts = [tokenizer.decode(row[row != 1]) for row in batch.tokens]
+    told = [askers.from_left_to_right(scene) for scene in pool.scenes]
+    lists = [text for text in texts if any(listed in text for listed in told)]
+    assert len(lists) == 3, "one a picture"
+    for scene, listed in zip(pool.scenes, told, strict=True):
+        middle = {item.phrase: item.box[0] + item.box[2] for item in scene.objects}
+        places = [middle[part.removeprefix("a ")] for part in listed.split(", ")]
+        if len(middle) == len(scene.objects):
+            assert places == sorted(places)
+    assert batch.asked.sum() == 3 * askers.QUESTIONS
+    said = (batch.labels[~batch.asked] != -100).sum(dim=1)
+    assert (said > 4).all(), "captions are said whole"
+    assert ((batch.labels[batch.asked] != -100).sum(dim=1) == 1).all(), "a reply is one token"
+
+
+def test_a_run_goes_on_from_given_weights_and_refuses_others(tmp_path):
+    recipe = replace(RECIPES["blip2"], scenes=4, pools=(1, 0), steps=1, pictures=2, rate=1e-6)
+    shipped = CHECKPOINTS / "blip2" / "model.safetensors"
+    how = {"seed": 0, "recipe": recipe, "device": "cpu", "report": str}
+    make("blip2", state=tmp_path / "state", to=tmp_path / "out", start=shipped, **how)
+    torch.set_flush_denormal(False)
+    made, given = (load_file(path) for path in (tmp_path / "out" / "model.safetensors", shipped))
+    assert made.keys() == given.keys()
+    assert {value.dtype for value in made.values()} == {torch.float16}
+    for name, value in given.items():
+        torch.testing.assert_close(made[name], value, atol=2e-3, rtol=2e-3)
+    for other in (CHECKPOINTS / "clip" / "model.safetensors", tmp_path / "none.safetensors"):
+        with pytest.raises(FileError, match=other.name):
+            make("blip2", state=tmp_path / "s", to=tmp_path / "o", start=other, **how)
 
 
 def test_the_short_run_writes_a_bundle_that_the_package_opens(tmp_path, monkeypatch):

@@ -9,8 +9,10 @@ import pytest
 
 from spatialtrust import metrics
 from spatialtrust.errors import InputError
+from spatialtrust.evaluation.by_relation import by_relation, render_relations
 from spatialtrust.evaluation.ways import RECALL, Exam, Way, compare, render, ways
 from spatialtrust.evidence.gathering import gather
+from spatialtrust.relations import NAMES
 from spatialtrust.tables import Answers, Claims, Grounding
 from tests.helpers.exams import exam
 
@@ -124,3 +126,28 @@ def test_an_exam_joins_a_runs_tables_by_claim() -> None:
     with pytest.raises(InputError, match="nothing to compare"):
         Exam.of(claims.select(np.array([False, False, True, False])),
                 evidence.select(np.array([False, False, True, False])), said)  # fmt: skip
+
+
+def test_a_gain_is_paired_and_told_relation_by_relation(judged: Exam) -> None:
+    truth = oracle(judged)
+    boxes = truth.copy()
+    wrong = judged.features.relation == judged.features.relation[0]
+    boxes[wrong] = 1 - truth[wrong]
+    unseen = np.arange(ROWS) < 40
+    boxes[unseen] = np.nan
+    found = by_relation(judged, ways(judged, truth, boxes, truth), resamples=50)
+    assert list(found)[-1] == "all"
+    assert sum(row["claims"] for name, row in found.items() if name != "all") == ROWS - 40
+    name = NAMES[judged.features.relation[0]]
+    for relation, row in found.items():
+        assert row["accuracy"]["fused"] == 1.0
+        gain = row["gain"]["verifier alone"]
+        if relation == name:
+            assert gain == {"value": 1.0, "low": 1.0, "high": 1.0}
+        elif relation != "all":
+            assert gain["value"] == 0.0
+        assert row["gain"]["VLM alone"]["low"] > 0
+    text = render_relations(found)
+    assert f"better than both, interval above 0: {name}" in text
+    plain = by_relation(judged, ways(judged, truth, truth, truth), resamples=0)
+    assert "on no single relation" in render_relations(plain)

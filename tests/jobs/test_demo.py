@@ -50,7 +50,7 @@ def test_both_askers_get_graphs_pictures_and_every_way_to_trust_them(shown, aske
     ]  # fmt: skip
     assert found[asker]["true"] == 0.5
     assert found[asker]["unanswered"] == 0
-    assert ways["trust model"]["auroc"]["value"] > ways["VLM confidence"]["auroc"]["value"] + 0.2
+    assert ways["trust model"]["auroc"]["value"] > ways["VLM confidence"]["auroc"]["value"] + 0.1
     assert ways["trust model"]["auroc"]["low"] < ways["trust model"]["auroc"]["value"]
     assert found[asker]["certified"]["promise"].startswith("at most 5.0% wrong")
     run = out / asker.replace(":", "-")

@@ -16,10 +16,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
 
 from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.grounding_dino.phrases import PAD, Prompt, pack, tokenize
+from spatialtrust.backends.grounding_dino.rows import detections_of
 from spatialtrust.backends.grounding_dino.suppression import Boxes, corners, select
 from spatialtrust.backends.loading import (
     Checkpoint,
@@ -31,7 +31,6 @@ from spatialtrust.backends.loading import (
     locate,
     preprocess,
 )
-from spatialtrust.tables import Detections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from spatialtrust.arrays import Pixels
     from spatialtrust.backends.base import Options
+    from spatialtrust.tables import Detections
 
 _CLASSES: Final = {
     "grounding-dino": "GroundingDinoForObjectDetection",
@@ -100,7 +100,7 @@ class GroundingDino:
                 self._run(jobs, found, status)
                 jobs.clear()
         self._run(jobs, found, status)
-        return _table(wanted, found, status, self.reference)
+        return detections_of(wanted, found, status, self.reference)
 
     def _load(self) -> None:
         """Load before the first batch: a fault in loading is not an image's."""
@@ -238,41 +238,3 @@ def once_per_image(backbone: Any) -> Any:
             )
 
     return OncePerImage()
-
-
-def _table(
-    wanted: Mapping[str, Sequence[str]],
-    found: Mapping[tuple[str, str], Boxes],
-    status: Mapping[tuple[str, str], str],
-    model: str,
-) -> Detections:
-    """One row per box, and one with null corners for a phrase without a box."""
-    nothing = Boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    names: list[tuple[str, str, int, str]] = []
-    parts = []
-    for image_id, phrases in wanted.items():
-        for phrase in phrases:
-            kept = found.get((image_id, phrase), nothing)
-            why = status.get((image_id, phrase), "ok" if len(kept.scores) else "not_found")
-            rows = max(1, len(kept.scores))
-            names += [(image_id, phrase, rank, why) for rank in range(rows)]
-            block = np.full((rows, 5), np.nan, dtype=np.float32)
-            block[: len(kept.scores), :4] = kept.corners
-            block[: len(kept.scores), 4] = kept.scores
-            parts.append(block)
-    if not parts:
-        return Detections.empty()
-    image_ids, said, ranks, statuses = zip(*names, strict=True)
-    numbers = np.concatenate(parts)
-    columns: dict[str, Any] = {
-        "image_id": pa.array(image_ids, pa.string()),
-        "object_id": pa.array([f"{p}#{r}" for p, r in zip(said, ranks, strict=True)], pa.string()),
-        "phrase": pa.array(said, pa.string()),
-        "rank": pa.array(ranks, pa.int32()),
-        "model": pa.array([model] * len(names), pa.string()),
-        "status": pa.array(statuses, pa.string()),
-    }
-    for place, name in enumerate(("x1", "y1", "x2", "y2", "score")):
-        values = numbers[:, place]
-        columns[name] = pa.array(values, pa.float32(), mask=np.isnan(values))
-    return Detections.from_columns(columns, "detections").sorted()

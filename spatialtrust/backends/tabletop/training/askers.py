@@ -1,11 +1,11 @@
-"""CLIP and BLIP-2 from random weights, on a budget that was fixed before their accuracy was seen.
+"""CLIP and BLIP-2 from random weights, on budgets that were fixed before their accuracy was seen.
 
-They are as good or bad as that budget makes them: nothing here looks at accuracy.
+They are as good or bad as those make them: nothing here looks at accuracy.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +17,13 @@ from spatialtrust.questions.prompts import alternatives, caption, question
 
 if TYPE_CHECKING:
     from spatialtrust.backends.tabletop.claims import Said
+    from spatialtrust.backends.tabletop.scene import Scene
     from spatialtrust.backends.tabletop.training.pool import Pool
 
 MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION: Final = (0.26862954, 0.26130258, 0.27577711)
+QUESTIONS: Final = 12
+"""That BLIP-2 is asked about a picture, in a step."""
 _IGNORED: Final = -100
 _PATCH: Final = 16
 _QUERIES: Final = 12
@@ -82,6 +85,25 @@ def build_blip2(tokenizer: Any, seed: int) -> Any:
     )  # fmt: skip
 
 
+class ClipBatch(NamedTuple):
+    """Pictures with lists and true claims.
+
+    Attributes
+    ----------
+    pixels: uint8 (B, H, W, 3).
+    inputs: of the distinct texts, for the text encoder.
+    own: (B,) which text lists what a picture shows.
+    owner: (G,) which picture a true claim is about.
+    rivals: (G, R) its text, then those that it competes with; -1: none.
+    """
+
+    pixels: torch.Tensor
+    inputs: dict[str, torch.Tensor]
+    own: torch.Tensor
+    owner: torch.Tensor
+    rivals: torch.Tensor
+
+
 class ClipLesson:
     """Contrast of pictures with captions of the batch, and of a claim with its alternatives.
 
@@ -89,11 +111,11 @@ class ClipLesson:
     claim against the captions that it will compete with when asked.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, pool: Pool, seed: int, pictures: int) -> None:
-        self.model, self.tokenizer, self.pool = model, tokenizer, pool
+    def __init__(self, tokenizer: Any, pool: Pool, seed: int, pictures: int) -> None:
+        self.tokenizer, self.pool = tokenizer, pool
         self.seed, self.pictures = seed, pictures
 
-    def __call__(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+    def batch(self, step: int) -> ClipBatch:
         """See ``loop.Lesson``."""
         generator = np.random.default_rng((self.seed, step))
         rows, said = _ask(generator, self.pool, self.pictures, 2)
@@ -105,27 +127,37 @@ class ClipLesson:
         owners = [place for place, claims in enumerate(said) for each in claims if each.label]
         texts = list(dict.fromkeys([*lists, *(text for group in groups for text in group)]))
         number = {text: place for place, text in enumerate(texts)}
-        inputs = self.tokenizer(texts, return_tensors="pt", padding=True)
-        spoken = functional.normalize(self.model.get_text_features(**inputs).pooler_output, dim=-1)
-        pixels = normalise(self.pool.pictures[rows], MEAN, DEVIATION)
-        seen = self.model.get_image_features(pixel_values=pixels).pooler_output
-        scale = self.model.logit_scale.exp().clamp(max=100)
-        logits = scale * functional.normalize(seen, dim=-1) @ spoken.T
-        own = torch.tensor([number[text] for text in lists])
-        batch = logits[:, own]
-        target = torch.arange(len(rows))
-        lists_loss = (
-            functional.cross_entropy(batch, target) + functional.cross_entropy(batch.T, target)
-        ) / 2
-        first = [number[group[0]] for group in groups]
-        claims_loss = functional.cross_entropy(logits[:, first].T, torch.tensor(owners))
         rivals = torch.full((len(groups), max(map(len, groups))), -1)
         for place, group in enumerate(groups):
             rivals[place, : len(group)] = torch.tensor([number[text] for text in group])
-        contest = logits[torch.tensor(owners)[:, None], rivals.clamp_min(0)]
+        return ClipBatch(
+            torch.from_numpy(self.pool.pictures[rows]),
+            dict(self.tokenizer(texts, return_tensors="pt", padding=True)),
+            torch.tensor([number[text] for text in lists]),
+            torch.tensor(owners),
+            rivals,
+        )
+
+    def loss(self, model: Any, batch: ClipBatch) -> tuple[torch.Tensor, dict[str, float]]:
+        """See ``loop.Lesson``."""
+        device = next(model.parameters()).device
+        pixels, own, owner, rivals = (
+            part.to(device) for part in (batch.pixels, batch.own, batch.owner, batch.rivals)
+        )
+        inputs = {name: value.to(device) for name, value in batch.inputs.items()}
+        spoken = functional.normalize(model.get_text_features(**inputs).pooler_output, dim=-1)
+        seen = model.get_image_features(pixel_values=normalise(pixels, MEAN, DEVIATION))
+        scale = model.logit_scale.exp().clamp(max=100)
+        logits = (scale * functional.normalize(seen.pooler_output, dim=-1) @ spoken.T).float()
+        lists = logits[:, own]
+        target = torch.arange(len(lists), device=device)
+        lists_loss = (
+            functional.cross_entropy(lists, target) + functional.cross_entropy(lists.T, target)
+        ) / 2
+        claims_loss = functional.cross_entropy(logits[:, rivals[:, 0]].T, owner)
+        contest = logits[owner[:, None], rivals.clamp_min(0)]
         contest = contest.masked_fill(rivals < 0, -1e4)
-        zero = torch.zeros(len(groups), dtype=torch.int64)
-        contest_loss = functional.cross_entropy(contest, zero)
+        contest_loss = functional.cross_entropy(contest, torch.zeros_like(owner))
         loss = (lists_loss + claims_loss) / 2 + contest_loss
         return loss, {
             "lists": float(lists_loss.detach()),
@@ -134,30 +166,57 @@ class ClipLesson:
         }
 
 
-class Blip2Lesson:
-    """Replies to questions, and the wording of true claims, by next-token prediction."""
+class Blip2Batch(NamedTuple):
+    """Pictures with what is said about them.
 
-    def __init__(self, model: Any, tokenizer: Any, pool: Pool, seed: int, pictures: int) -> None:
-        self.model, self.tokenizer, self.pool = model, tokenizer, pool
+    Attributes
+    ----------
+    pixels: uint8 (B, H, W, 3).
+    owner: (T,) which picture a text is about.
+    tokens: (T, L), padded with 1.
+    labels: (T, L) the same where the model has to say it, else ``_IGNORED``.
+    asked: (T,) whether a text is a question with its reply; else a caption.
+    """
+
+    pixels: torch.Tensor
+    owner: torch.Tensor
+    tokens: torch.Tensor
+    labels: torch.Tensor
+    asked: torch.Tensor
+
+
+class Blip2Lesson:
+    """Replies to questions, and captions, by next-token prediction.
+
+    A picture's captions are a true claim, in words, and the list of its objects from left to right.
+    Without the list the same budget learns as much, later.
+    """
+
+    def __init__(self, tokenizer: Any, pool: Pool, seed: int, pictures: int) -> None:
+        self.tokenizer, self.pool = tokenizer, pool
         self.seed, self.pictures = seed, pictures
         self.reply = {
             label: tokenizer(word, add_special_tokens=False)["input_ids"][0]
             for label, word in ((True, " yes"), (False, " no"))
         }
 
-    def __call__(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+    def batch(self, step: int) -> Blip2Batch:
         """See ``loop.Lesson``."""
         generator = np.random.default_rng((self.seed, step))
-        rows, said = _ask(generator, self.pool, self.pictures, 8)
+        rows, said = _ask(generator, self.pool, self.pictures, QUESTIONS)
         prompts, answers, owners = [], [], []
-        for place, claims in enumerate(said):
-            true = [each for each in claims if each.label][:1]
-            owners += [place] * (len(claims) + len(true))
+        for place, (row, claims) in enumerate(zip(rows, said, strict=True)):
+            captions = [caption(each.claim, each.prompt) for each in claims if each.label][:1]
+            captions.append(from_left_to_right(self.pool.scenes[row]))
+            owners += [place] * (len(claims) + len(captions))
             prompts += [f"Question: {question(c.claim, c.prompt)} Answer:" for c in claims]
             answers += [self.reply[each.label] for each in claims]
-            prompts += [caption(each.claim, each.prompt) for each in true]
-            answers += [self.tokenizer.eos_token_id] * len(true)
-        ids = [self.tokenizer(p)["input_ids"] + [a] for p, a in zip(prompts, answers, strict=True)]
+            prompts += captions
+            answers += [self.tokenizer.eos_token_id] * len(captions)
+        ids = [
+            [*tokens, answer]
+            for tokens, answer in zip(self.tokenizer(prompts)["input_ids"], answers, strict=True)
+        ]
         width = max(map(len, ids))
         tokens = torch.tensor([row + [1] * (width - len(row)) for row in ids])
         labels = tokens.masked_fill(tokens == 1, _IGNORED)
@@ -166,9 +225,16 @@ class Blip2Lesson:
         silent = asked[:, None] & (torch.arange(width) != last[:, None])
         labels = labels.masked_fill(silent, _IGNORED)
         labels[:, 0] = _IGNORED
-        logits = self._forward(rows, torch.tensor(owners), tokens)
+        pixels = torch.from_numpy(self.pool.pictures[rows])
+        return Blip2Batch(pixels, torch.tensor(owners), tokens, labels, asked)
+
+    def loss(self, model: Any, batch: Blip2Batch) -> tuple[torch.Tensor, dict[str, float]]:
+        """See ``loop.Lesson``."""
+        device = next(model.parameters()).device
+        pixels, owner, tokens, labels, asked = (part.to(device) for part in batch)
+        logits = _answered(model, normalise(pixels, MEAN, DEVIATION), owner, tokens)
         error = functional.cross_entropy(
-            logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), reduction="none",
+            logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), reduction="none",
             ignore_index=_IGNORED,
         ).view(len(tokens), -1)  # fmt: skip
         replies = error[asked].sum() / asked.sum()
@@ -176,22 +242,36 @@ class Blip2Lesson:
         parts = {"replies": float(replies.detach()), "captions": float(captions.detach())}
         return replies + 0.5 * captions, parts
 
-    def _forward(self, rows: list[int], owners: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Logits of every text token, each picture seen once for all its texts."""
-        model = self.model
-        pixels = normalise(self.pool.pictures[rows], MEAN, DEVIATION)
-        seen = model.vision_model(pixels).last_hidden_state
-        queries = model.query_tokens.expand(len(seen), -1, -1)
-        summary = model.qformer(query_embeds=queries, encoder_hidden_states=seen).last_hidden_state
-        shown = model.language_projection(summary)[owners]
-        language = model.language_model
-        embedded = language.get_input_embeddings()(tokens)
-        mask = torch.cat([torch.ones(shown.shape[:2]), (tokens != 1).float()], dim=1)
-        states = language(
-            inputs_embeds=torch.cat([shown, embedded], dim=1), attention_mask=mask, use_cache=False
-        )
-        logits: torch.Tensor = states.logits[:, shown.shape[1] :]
-        return logits
+
+def from_left_to_right(scene: Scene) -> str:
+    """The objects of a scene by the middles of their boxes.
+
+    >>> from spatialtrust.backends.tabletop.world import sample_scene
+    >>> from_left_to_right(sample_scene(3)).count("a ") == len(sample_scene(3).objects)
+    True
+    """
+    placed = sorted(scene.objects, key=lambda item: item.box[0] + item.box[2])
+    return ", ".join(f"a {item.phrase}" for item in placed)
+
+
+def _answered(
+    model: Any, pixels: torch.Tensor, owner: torch.Tensor, tokens: torch.Tensor
+) -> torch.Tensor:
+    """Logits of every text token, each picture seen once for all its texts."""
+    seen = model.vision_model(pixels).last_hidden_state
+    queries = model.query_tokens.expand(len(seen), -1, -1)
+    summary = model.qformer(query_embeds=queries, encoder_hidden_states=seen).last_hidden_state
+    shown = model.language_projection(summary)[owner]
+    language = model.language_model
+    embedded = language.get_input_embeddings()(tokens)
+    mask = torch.cat([torch.ones_like(shown[..., 0]), (tokens != 1).to(shown.dtype)], dim=1)
+    states = language(
+        inputs_embeds=torch.cat([shown, embedded.to(shown.dtype)], dim=1),
+        attention_mask=mask,
+        use_cache=False,
+    )
+    logits: torch.Tensor = states.logits[:, shown.shape[1] :]
+    return logits
 
 
 def _ask(

@@ -22,8 +22,6 @@ from torch.nn import functional
 from spatialtrust.backends.tabletop.scene import PHRASES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from spatialtrust.backends.tabletop.training.pool import Pool
 
 SIZE: Final = 128
@@ -99,8 +97,8 @@ def build(tokenizer: Any, seed: int) -> Any:
 class DetectorLesson:
     """Pictures with prompts of present and absent phrases in random order."""
 
-    def __init__(self, model: Any, tokenizer: Any, pool: Pool, seed: int, pictures: int) -> None:
-        self.model, self.pool, self.pictures = model, pool, pictures
+    def __init__(self, tokenizer: Any, pool: Pool, seed: int, pictures: int) -> None:
+        self.pool, self.pictures = pool, pictures
         self.tokens = [
             tokenizer(phrase, add_special_tokens=False)["input_ids"] for phrase in PHRASES
         ]
@@ -108,9 +106,9 @@ class DetectorLesson:
         self.seed = seed
         self.places = {phrase: place for place, phrase in enumerate(PHRASES)}
 
-    def __call__(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+    def loss(self, model: Any, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
         """See ``loop.Lesson``."""
-        return loss(self.model, self.batch(step))
+        return loss(model, batch)
 
     def batch(self, step: int) -> Batch:
         """Random scenes of the pool; the same step gives the same batch."""
@@ -130,7 +128,7 @@ class DetectorLesson:
         )
         ids, phrases = self._spell(prompts)
         inputs = {
-            "pixel_values": normalise(self.pool.pictures[rows]),
+            "pixel_values": normalise(torch.from_numpy(self.pool.pictures[rows])),
             "input_ids": ids,
             "attention_mask": (ids != 0).long(),
         }
@@ -166,13 +164,15 @@ class DetectorLesson:
 
 
 def normalise(
-    pictures: NDArray[np.uint8],
+    pictures: torch.Tensor,
     mean: tuple[float, ...] = _MEAN,
     deviation: tuple[float, ...] = _DEVIATION,
 ) -> torch.Tensor:
     """Pictures (B, H, W, 3) as an image processor makes them, (B, 3, H, W)."""
-    values = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(255)
-    centre, spread = (torch.tensor(v).view(1, 3, 1, 1) for v in (mean, deviation))
+    values = pictures.permute(0, 3, 1, 2).float().div_(255)
+    centre, spread = (
+        torch.tensor(v, device=values.device).view(1, 3, 1, 1) for v in (mean, deviation)
+    )
     return values.sub_(centre).div_(spread)
 
 

@@ -1,4 +1,8 @@
-"""One training loop for all models: AdamW, one cycle, resumable, the same at every resumption."""
+"""One training loop for all models: AdamW, one cycle, resumable, the same at every resumption.
+
+A lesson prepares the batch of a step, which worker processes may do ahead of time, and takes its
+loss on the model's device.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from spatialtrust.files import replacing, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 _WARM_UP: Final = 0.06
@@ -22,10 +26,14 @@ _MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 
 
 class Lesson(Protocol):
-    """The loss of one step, and its parts for the log; everything random follows from ``step``."""
+    """What a model is shown; everything random follows from the step."""
 
-    def __call__(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        """See the class."""
+    def batch(self, step: int) -> Any:
+        """What one step shows, on the CPU."""
+        ...
+
+    def loss(self, model: Any, batch: Any) -> tuple[torch.Tensor, dict[str, float]]:
+        """The loss of a batch, and its parts for the log."""
         ...
 
 
@@ -37,6 +45,7 @@ def train(
     rate: float,
     folder: Path,
     every: int = 250,
+    workers: int = 0,
     report: Callable[[str], None] = print,
 ) -> None:
     """Train a model in place, from where ``folder`` says an earlier run stopped.
@@ -46,18 +55,23 @@ def train(
     steps: of the whole schedule.
     rate: the highest learning rate.
     folder: keeps weights, moments and the step, rewritten ``every`` so many steps.
+    workers: processes that prepare batches; the same batches for any number.
     """
     model.train()
+    device = next(model.parameters()).device
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=rate, weight_decay=_DECAY, betas=(0.9, 0.98)
     )
     first = _resume(model, optimiser, folder)
     start = time.monotonic()
     total: dict[str, float] = {}
-    for step in range(first, steps):
+    batches = _batches(lesson, range(first, steps), workers)
+    for step, batch in zip(range(first, steps), batches, strict=True):
         for group in optimiser.param_groups:
             group["lr"] = rate * _cycle(step / steps)
-        loss, parts = lesson(step)
+        # On a GPU products in bfloat16 keep pace with the data; a CPU gains nothing by it.
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss, parts = lesson.loss(model, batch)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -76,6 +90,22 @@ def train(
     model.eval()
 
 
+def _batches(lesson: Lesson, steps: range, workers: int) -> Iterable[Any]:
+    """The batches of some steps, in order."""
+    if not workers:
+        return (lesson.batch(step) for step in steps)
+    from torch.utils.data import DataLoader, Dataset
+
+    class Steps(Dataset[Any]):
+        def __len__(self) -> int:
+            return len(steps)
+
+        def __getitem__(self, place: int) -> Any:
+            return lesson.batch(steps[place])
+
+    return DataLoader(Steps(), batch_size=None, num_workers=workers, prefetch_factor=4)
+
+
 def _cycle(progress: float) -> float:
     """Learning rate as a share of the highest: up in a straight line, down along a cosine."""
     if progress < _WARM_UP:
@@ -87,10 +117,10 @@ def _cycle(progress: float) -> float:
 def _keep(model: Any, optimiser: torch.optim.Optimizer, folder: Path, step: int) -> None:
     tensors = {}
     for name, weight in model.named_parameters():
-        tensors[f"weight/{name}"] = weight.detach()
+        tensors[f"weight/{name}"] = weight.detach().cpu()
         for moment in _MOMENTS:
             if weight in optimiser.state:
-                tensors[f"{moment}/{name}"] = optimiser.state[weight][moment]
+                tensors[f"{moment}/{name}"] = optimiser.state[weight][moment].cpu()
     with replacing(folder / "state.safetensors") as unfinished:
         save_file({name: value.contiguous() for name, value in tensors.items()}, unfinished)
     write_text(json.dumps({"step": step}) + "\n", folder / "state.json")
@@ -107,6 +137,6 @@ def _resume(model: Any, optimiser: torch.optim.Optimizer, folder: Path) -> int:
             if f"exp_avg/{name}" in tensors:
                 optimiser.state[weight] = {
                     "step": torch.tensor(float(step)),
-                    **{moment: tensors[f"{moment}/{name}"] for moment in _MOMENTS},
+                    **{m: tensors[f"{m}/{name}"].to(weight.device) for m in _MOMENTS},
                 }
     return step

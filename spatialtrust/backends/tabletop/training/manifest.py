@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME: Final = "bundle.json"
-VERSION: Final = "1"
+VERSION: Final = "2"
 LIMIT: Final = 25_000_000
 """Bytes that the bundle may take."""
 MEASURED_SEEDS: Final = 500_000
@@ -27,7 +27,7 @@ def write_manifest(folder: Path, scenes: int, budget: dict[str, Any]) -> dict[st
     Parameters
     ----------
     scenes: per difficulty.
-    budget: what training took, written down as it is.
+    budget: what training took, written down beside what an earlier manifest says of others.
     """
     figures: dict[str, Any] = {}
     for path in sorted(folder.iterdir()):
@@ -35,12 +35,13 @@ def write_manifest(folder: Path, scenes: int, budget: dict[str, Any]) -> dict[st
             figures[path.name] = detector_figures(path, scenes, MEASURED_SEEDS)
         elif path.is_dir():
             figures[path.name] = asker_figures(f"{path.name}:{path}", scenes, MEASURED_SEEDS)
+    earlier = json.loads((folder / NAME).read_text("utf-8")) if (folder / NAME).is_file() else {}
     manifest = {
         "name": "tabletop",
         "version": VERSION,
         "licence": "Apache-2.0",
         "about": "Rendered scenes and tiny models: plumbing with known truth, not photographs.",
-        "training": budget,
+        "training": {**earlier.get("training", {}), **budget},
         "figures": {"scenes_per_difficulty": scenes, **figures},
         "files": hashes(folder),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,8 @@ from spatialtrust.backends.tabletop.scene import DIFFICULTIES
 from spatialtrust.backends.tabletop.world import sample_scene
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from spatialtrust.backends.tabletop.scene import Scene
@@ -27,6 +30,21 @@ class Pool:
 
     scenes: list[Scene]
     pictures: NDArray[np.uint8]
+
+
+def draw_pools(count: int, seeds: Sequence[int], workers: int = 0) -> Pool:
+    """The pools of some seeds as one, each drawn in a process of its own where there are workers.
+
+    >>> len(draw_pools(2, [0, 1]).scenes)
+    4
+    """
+    if workers and len(seeds) > 1:
+        with ProcessPoolExecutor(workers) as processes:
+            parts = list(processes.map(draw_pool, [count] * len(seeds), seeds))
+    else:
+        parts = [draw_pool(count, seed) for seed in seeds]
+    scenes = [scene for part in parts for scene in part.scenes]
+    return Pool(scenes, np.concatenate([part.pictures for part in parts]))
 
 
 def draw_pool(count: int, seed: int) -> Pool:
