@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt overrides.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.5"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt \
-		--overrides overrides.txt xgboost-cpu -e ".[hf,ray,ros,rerun,xlsx,csp,report,dev]"
+		--overrides overrides.txt xgboost-cpu -e ".[hf,ray,ros,rerun,xlsx,csp,report,docs,dev]"
 	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
@@ -44,7 +44,7 @@ demo: $(STAMP)
 	@echo "   in overlays; coverage curves in out/demo/tabletop/curves.png"
 
 test: $(STAMP)
-	$(PYTEST) -m "not slow" -n 2 --dist loadfile
+	$(PYTEST) -n 2 --dist loadfile
 	$(MAKE) --no-print-directory check
 
 test-slow: $(STAMP)
@@ -73,4 +73,4 @@ docs: $(STAMP)
 	$(PYTEST) -q tests/test_docs.py
 
 clean:
-	rm -rf $(VENV) out build dist
+	rm -rf $(VENV) out site build dist
