@@ -110,7 +110,7 @@ def test_tests_mirror_the_package() -> None:
     rooms = {path.name for path in (ROOT / "spatialtrust").iterdir() if path.is_dir()}
     assert folders - beside <= rooms
     assert rooms - {"__pycache__"} <= folders, "a room without tests"
-    repository = {"docs", "growing", "public_surface", "repository"}
+    repository = {"docs", "growing", "pages", "public_surface", "repository"}
     names = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     files = {path.stem for path in (ROOT / "spatialtrust").glob("*.py")}
     assert names - repository <= files
