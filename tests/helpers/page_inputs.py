@@ -76,13 +76,14 @@ def _embeddings(path: Path) -> None:
 
 
 def _classes(path: Path) -> None:
-    """Folders of pictures by class."""
+    """Folders of pictures: SPLIT/CLASS/."""
     rng = np.random.default_rng(0)
-    for name in ("red cube", "blue ball"):
-        (path / name).mkdir(parents=True)
-        for number in range(20):
-            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(path / name / f"{number}.png")
+    for split, images in (("train", 20), ("calibration", 20), ("test", 20)):
+        for name in ("red cube", "blue ball"):
+            (path / split / name).mkdir(parents=True)
+            for number in range(images):
+                pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(path / split / name / f"{number}.png")
 
 
 def _boxes(path: Path) -> None:
