@@ -2,8 +2,8 @@
 
     python docs/draw_pictures.py                # the first in seconds, the second in some minutes
 
-The second reads what `spatialtrust demo` wrote to ``out/demo/tabletop`` and makes it where it is not
-there. Both pictures are of drawn or rendered scenes, so they may ship.
+The second reads what `spatialtrust demo` wrote to ``out/demo/tabletop``, and runs it if there is
+nothing. Both pictures are of drawn or rendered scenes, so they may ship.
 """
 
 from __future__ import annotations

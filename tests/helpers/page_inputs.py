@@ -1,4 +1,4 @@
-"""Small inputs for the blocks of the pages: made where a page names them, by the name it gives them."""
+"""Small inputs for the blocks of the pages, made for the names that a page uses."""
 
 from __future__ import annotations
 

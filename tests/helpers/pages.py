@@ -1,12 +1,12 @@
-"""What the README and the pages of docs/ show: their blocks, run; their options and names, looked up.
+"""What the README and docs/ show: blocks to run, options and names to look up.
 
 Conventions of a page, which `tests/test_pages.py` enforces:
 
-- Every block is fenced and says its language. ``python`` and ``bash`` are run, in order, in one folder
-  and with one namespace a page; ``json``, ``yaml`` and ``toml`` are parsed; ``text`` is output.
+- Every block is fenced and says its language. ``python`` and ``bash`` are run, in order, in one
+  folder and one namespace per page; ``json``, ``yaml`` and ``toml`` are parsed; ``text`` is output.
 - A block that cannot run here says so to the reader in its first line: ``# needs: ...`` (`NEEDS`).
 - Lines that install something, and ``make``, are not run: what they name is looked up.
-- ``<!-- a person fills FILE -->`` stands where a reader labels a file by hand; a test does it instead.
+- ``<!-- a person fills FILE -->`` stands where a reader labels a file; the test does it instead.
 
 ``python -m tests.helpers.pages`` prints how many of each there are.
 """
@@ -41,7 +41,15 @@ PAGES: Final = [
     ROOT / "data" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-NEEDS: Final = ("a GPU", "a network", "a model of your own", "a server", "ROS", "labelled statements", "minutes")
+NEEDS: Final = (
+    "a GPU",
+    "a network",
+    "a model of your own",
+    "a server",
+    "ROS",
+    "labelled statements",
+    "minutes",
+)
 """What a block may say it needs beyond this repository and a minute."""
 LANGUAGES: Final = {"python", "bash", "json", "yaml", "toml", "text"}
 
@@ -136,7 +144,9 @@ def mentions(page: Path) -> list[Mention]:
 
 
 def _of_line(page: Path, words: list[str]) -> list[Mention]:
-    options = [option for word in words for option in _OPTION.findall(word) if word.startswith("--")]
+    options = [
+        option for word in words for option in _OPTION.findall(word) if word.startswith("--")
+    ]
     return [Mention(page, option, command_of(words)) for option in options]
 
 
@@ -156,7 +166,9 @@ def command_of(words: list[str]) -> tuple[str, ...]:
 
 def commands_named(page: Path) -> set[tuple[str, ...]]:
     """Every command that a page names in a block or between backticks."""
-    said = [words for block in blocks(page) if block.language == "bash" for words in lines(block.text)]
+    said = [
+        words for block in blocks(page) if block.language == "bash" for words in lines(block.text)
+    ]
     said += [span.split() for span in _SPAN.findall(prose(page))]
     found = {command_of(words) for words in said if words[0] == "spatialtrust"}
     found |= {command_of(words) for words in said if words[0] == "python" and len(words) > 1}
@@ -236,7 +248,9 @@ def unknown_names(page: Path) -> list[str]:
             missing += [] if any(ROOT.glob(span.rstrip("/"))) else [span]
     for command in commands_named(page):
         if command[0].startswith("benchmarks."):
-            missing += [] if (ROOT / f"{command[0].replace('.', '/')}.py").exists() else [command[0]]
+            missing += (
+                [] if (ROOT / f"{command[0].replace('.', '/')}.py").exists() else [command[0]]
+            )
         elif command[0].endswith(".py"):
             missing += [] if (ROOT / command[0]).exists() else [command[0]]
     return missing
