@@ -80,7 +80,9 @@ class ArrayFiles:
 def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
     """Embedded images of each split that has files.
 
-    Raises: InputError naming the option, the file, the array and the row.
+    Raises
+    ------
+    InputError: naming the option, the file, the array and the row.
     """
     from spatialtrust.classify.own_arrays import (
         read_array,
@@ -121,7 +123,9 @@ def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
 def method_options(given: list[str], method: str) -> dict[str, Any]:
     """``epochs=50`` or ``vilu.epochs=50`` as a keyword of one method.
 
-    Raises: InputError for what is no NAME=VALUE, or names another method.
+    Raises
+    ------
+    InputError: for what is no NAME=VALUE, or names another method.
     """
     options: dict[str, Any] = {}
     for text in given:
@@ -136,7 +140,9 @@ def method_options(given: list[str], method: str) -> dict[str, Any]:
 def grouped_options(given: list[str]) -> dict[str, dict[str, Any]]:
     """``trustvlm.shots=4`` as options by method.
 
-    Raises: InputError for what is no METHOD.OPTION=VALUE.
+    Raises
+    ------
+    InputError: for what is no METHOD.OPTION=VALUE.
     """
     valid = "METHOD.OPTION=VALUE, such as trustvlm.shots=4 (OPTION=VALUE is for --study)"
     options: dict[str, dict[str, Any]] = {}
