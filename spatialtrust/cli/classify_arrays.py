@@ -35,7 +35,9 @@ Logits = Annotated[
 ]
 Features = Annotated[
     Path | None,
-    typer.Option(help="Of a second image encoder (N, e), as it made them.", rich_help_panel=_PANEL),
+    typer.Option(
+        help="Features of a second image encoder (N, e), not normalised.", rich_help_panel=_PANEL
+    ),
 ]
 Captions = Annotated[
     Path | None, typer.Option(help="Caption embeddings (N, d).", rich_help_panel=_PANEL)
@@ -54,7 +56,9 @@ ClassFile = Annotated[
 ]
 LogitScale = Annotated[
     float | None,
-    typer.Option(help="Of the model; default: CLIP's 100, which is said.", rich_help_panel=_PANEL),
+    typer.Option(
+        help="Logit scale of the model; default: CLIP's 100 (logged).", rich_help_panel=_PANEL
+    ),
 ]
 
 _ROLES = ("images", "labels", "logits", "features", "captions")

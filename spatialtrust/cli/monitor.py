@@ -15,27 +15,27 @@ WITHDRAWN = 3
 
 def monitor(
     model: Annotated[
-        str, typer.Argument(help="That made the verdicts: a shipped model's name, or its JSON.")
+        str, typer.Argument(help="Trust model of the verdicts: a shipped name, or its file.")
     ],
     verdicts: Annotated[
         list[Path],
-        typer.Argument(help="What `verify` wrote, in time order, its manifest beside each."),
+        typer.Argument(help="Files from `verify` in time order, each next to its manifest."),
     ],
     state: Annotated[
-        Path, typer.Option(help="What was seen so far: begun here, and gone on with next time.")
+        Path, typer.Option(help="State file: created if missing, continued otherwise.")
     ],
     delta: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Probability of ever withdrawing a promise that holds. Default: the rule's; "
+            help="Probability of ever withdrawing a guarantee that holds. Default: the rule's; "
             "0.1 without a promise.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of drawing one claim an image.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of one claim per image.")] = 0,
 ) -> None:
-    """Does the promise still hold? Watch verdicts, and withdraw it when it does not.
+    """Watch verdicts, and withdraw the guarantee if it no longer holds.
 
     The rule stands in the verdicts' manifests. Two tests, valid however often you look: are the
     images like those that the rule was certified on (no labels needed), and, where some claims
