@@ -100,7 +100,7 @@ def prepare(
     answers: Answers | None = None,
     models: Models | None = None,
 ) -> Job:
-    """List the images and lay recorded boxes and the user's claims to them.
+    """List the images, and attach recorded boxes and the user's claims to them.
 
     Parameters
     ----------
