@@ -84,7 +84,7 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: Any) 
 
 
 def _run(words: list[str], where: str) -> None:
-    """A line of a shell block: the package's own command is run, of others the names are looked up."""
+    """Run the package's own command; of any other line, look up the names."""
     from spatialtrust.cli.commands import app
 
     if words[0] == "spatialtrust":

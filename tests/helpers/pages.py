@@ -151,7 +151,7 @@ def _of_line(page: Path, words: list[str]) -> list[Mention]:
 
 
 def command_of(words: list[str]) -> tuple[str, ...]:
-    """``("spatialtrust", "bag", "graph")`` or ``("benchmarks.drift",)``, ``("pipelines/x.py",)``."""
+    """``("spatialtrust", "bag", "graph")``, ``("benchmarks.drift",)``, ``("pipelines/x.py",)``."""
     if words[0] == "spatialtrust":
         named: tuple[str, ...] = ("spatialtrust",)
         for word in words[1:]:

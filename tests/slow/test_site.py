@@ -20,7 +20,7 @@ def test_the_site_builds(tmp_path: Path) -> None:
     pytest.importorskip("furo", reason="needs the extra docs")
     out = tmp_path / "out" / "site"
     built = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "docs", str(out)],
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "docs", str(out)],
         cwd=ROOT,
         capture_output=True,
         text=True,
