@@ -114,7 +114,7 @@ def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
     if files.texts is None and lone:
         raise InputError("--texts: missing; give one text embedding per class, or --logits")
     if files.logit_scale is None and files.texts is not None:
-        say("the logit scale is taken to be 100, as CLIP's is; say another with --logit-scale")
+        say("assuming CLIP's logit scale of 100; set another with --logit-scale")
     return splits_from_arrays(
         {split: split_from_files(roles) for split, roles in named.items()},
         None if files.texts is None else read_array(files.texts, "texts"),

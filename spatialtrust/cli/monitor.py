@@ -1,4 +1,4 @@
-"""``spatialtrust monitor``: does the promise still hold on what comes in?"""
+"""``spatialtrust monitor``: does the guarantee still hold on what comes in?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from spatialtrust.cli.output import emit, say
 
 WITHDRAWN = 3
-"""Exit code of a promise that no longer stands."""
+"""Exit code of a guarantee that no longer stands."""
 
 
 def monitor(
@@ -30,7 +30,7 @@ def monitor(
             min=0.0,
             max=1.0,
             help="Probability of ever withdrawing a guarantee that holds. Default: the rule's; "
-            "0.1 without a promise.",
+            "0.1 without a guarantee.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of one claim per image.")] = 0,
@@ -43,9 +43,9 @@ def monitor(
     wrong? Each may be wrong with half of delta. What merely looks odd is said on stderr and
     withdraws nothing.
 
-    A file is one batch. Give each file once, in time order; give it again when labels were filled
-    in, and only these are counted. Exit code 0: the promise stands; **3: it is withdrawn**, for
-    good (fit or certify anew, and begin another state); 2: bad input; 1: the model cannot promise.
+    A file is one batch. Pass each file once, in time order. Pass it again after filling in labels;
+    only the labels are then counted. Exit code 0: the guarantee stands; **3: it is withdrawn**, for
+    good (certify again, with a new state file); 2: bad input; 1: the model has no guarantee.
 
         spatialtrust verify monday.jsonl --out monday.parquet --accuracy 0.8 --delta 0.1
 
@@ -60,7 +60,7 @@ def monitor(
         for warning in file["warnings"]:
             say(f"warning: {file['file']}: {warning}")
     for ground in found["grounds"]:
-        say(f"the promise is withdrawn: {ground}")
+        say(f"the guarantee is withdrawn: {ground}")
     emit({"state": state, **found})
     if found["withdrawn"]:
         raise typer.Exit(WITHDRAWN)
