@@ -53,7 +53,7 @@ NEEDS: Final = (
 """What a block may say it needs beyond this repository and a minute."""
 LANGUAGES: Final = {"python", "bash", "json", "yaml", "toml", "text"}
 
-_FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BY_HAND = re.compile(r"<!-- a person fills (\S+) -->")
 _NOT_RUN = re.compile(r"# needs: (.+)")
 _SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
@@ -93,6 +93,8 @@ def steps(page: Path) -> list[Block | ByHand]:
         (match.start(), ByHand(match[1])) for match in _BY_HAND.finditer(text)
     ]
     for match in _FENCE.finditer(text):
+        if match[1].startswith("{"):  # a directive of the site, such as {toctree}
+            continue
         line = text.count("\n", 0, match.start()) + 1
         found.append((match.start(), Block(page, line, match[1], match[2])))
     return [step for _, step in sorted(found, key=lambda pair: pair[0])]
