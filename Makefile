@@ -14,7 +14,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 BENCHMARKS := conventions conventions_of_boxes guarantees drift metrics scoring scene_graphs graph_scenes graph_certificates propagation packing querying chat \
-	precision sentences vocabulary bag_streams verification_cost vilu_training csp_evidence classification worlds "vsr_live --dry-run"
+	precision report_pages sentences vocabulary bag_streams verification_cost vilu_training csp_evidence classification worlds "vsr_live --dry-run"
 
 .PHONY: setup demo test test-slow check bench docs clean
 setup: $(STAMP)
@@ -40,6 +40,8 @@ demo: $(STAMP)
 		--detector tabletop:grounding-dino --asker tabletop:blip2 --out out/demo/live
 	@echo "== fresh scenes with known truth: how far can each asker be trusted, and by what?"
 	$(BIN)/spatialtrust demo --out out/demo/tabletop > out/demo/demo.json
+	@echo "== a page to look at: out/demo/tabletop/tabletop-blip2/report.html"
+	$(BIN)/spatialtrust report out/demo/tabletop/tabletop-blip2
 	@echo "== done: graphs in out/demo/*/graphs and out/demo/tabletop/*/graphs, pictures beside them"
 	@echo "   in overlays; coverage curves in out/demo/tabletop/curves.png"
 

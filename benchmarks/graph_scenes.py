@@ -26,7 +26,6 @@ from spatialtrust.jobs.demo import mixed_scenes
 
 FIRST_SEED = 780_000
 NOISE_SEED = 9
-RELATIONS = (*DEFAULT_RELATIONS, "in front of")
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     scenes = mixed_scenes(options.scenes, FIRST_SEED)
     found, images = known_boxes(scenes)
-    claims = label_claims(enumerate_claims(found, relations=RELATIONS).claims, found, scenes)
+    claims = label_claims(enumerate_claims(found).claims, found, scenes)
     name = np.array(claims.column("relation").to_pylist())
     label = claims.numbers("label")
     boxes = ground(claims, found, images)
@@ -47,7 +46,7 @@ def main() -> None:
         before = TrustModel.load(CALIBRATED).predict(gather(claims, given))
         readings = read(claims, given)
         after = of_pairs(before, relation_places(claims.column("relation")), readings)
-        for relation in RELATIONS:
+        for relation in DEFAULT_RELATIONS:
             true = (name == relation) & (label == 1)
             line = f"{kind:10s} {relation:12s} {true.sum():11d} |"
             for fused in (before, after):

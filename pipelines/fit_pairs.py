@@ -40,7 +40,7 @@ from spatialtrust.tables import Claims, Grounding
 
 OUT = Path(__file__).parent.parent / "spatialtrust/fusion/models/pairs/vsr-boxes.json"
 FOLDS = 8
-RELATIONS = (*DEFAULT_RELATIONS, "touching", "in front of")
+RELATIONS = (*DEFAULT_RELATIONS, "touching")
 FIRST_SEED = 640_000
 SCENES = 800
 NOISE_SEED = 3

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DEFAULT_RELATIONS: Final = ("on", "in", "above", "left of", "next to")
-"""Support, containment, height, the viewer's side, neighbours. "In front of" is not among them:
-boxes only hint at depth."""
+DEFAULT_RELATIONS: Final = ("on", "in", "above", "left of", "next to", "in front of")
+"""Support, containment, height, the viewer's side, neighbours, and depth: who stands in front is
+kept only where boxes show it, see :mod:`spatialtrust.evidence.readings`."""
 
 MAX_OBJECTS: Final = 40
 """Objects paired per image: 780 pairs; a crowd of 500 would make 124,750."""
@@ -83,7 +83,8 @@ def enumerate_claims(
     ...      "y2": 20}])
     >>> [(row["subject"], row["relation"], row["object"])
     ...  for row in enumerate_claims(boxes).claims.data.to_pylist()]
-    [('mug', 'above', 'pan'), ('mug', 'left of', 'pan'), ('mug', 'next to', 'pan')]
+    [('mug', 'above', 'pan'), ('mug', 'left of', 'pan'), ('mug', 'next to', 'pan'),
+     ('pan', 'in front of', 'mug')]
     """
     names = tuple(dict.fromkeys(canonical(name) for name in relations))
     if not names:
@@ -191,6 +192,8 @@ def _leaning(
         low = "xy".index(relation.axis)
         offset = first[:, low] + first[:, low + 2] - second[:, low] - second[:, low + 2]
         return np.asarray(relation.sign * offset >= 0)
+    if relation.axis == "z" and relation.converse is not None:
+        return np.asarray(relation.sign * (second[:, 3] - first[:, 3]) >= 0)  # feet lower: nearer
     if relation.family in ("containment", "part") and relation.converse in RELATIONS:
         larger = _area(first) >= _area(second)
         return larger if relation.swapped else ~larger

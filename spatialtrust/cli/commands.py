@@ -18,6 +18,7 @@ from spatialtrust.cli import demo as cli_demo
 from spatialtrust.cli import graph as cli_graph
 from spatialtrust.cli import judge as cli_judge
 from spatialtrust.cli import monitor as cli_monitor
+from spatialtrust.cli import report as cli_report
 from spatialtrust.cli.output import Commands, emit, for_people, plain, plain_errors, say, say_faults
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
 
@@ -284,6 +285,7 @@ models.command(name="install")(cli_backends.install)
 cli_graph.mount(app)
 app.command(name="judge")(cli_judge.judge)
 app.command(name="monitor")(cli_monitor.monitor)
+app.command(name="report")(cli_report.report)
 app.command(name="demo")(cli_demo.demo)
 app.add_typer(models, name="backends")
 app.add_typer(cli_bag.app, name="bag")

@@ -330,7 +330,8 @@ def label(
 ) -> None:
     """Write claims for a person to judge: half certify thresholds, half fit the model.
 
-    Fill the column `label` with 1 (true) or 0, looking at the column `picture`, then:
+    Open the page beside the CSV and judge with the keys y and n; what it exports replaces the CSV.
+    Or fill the column `label` with 1 (true) or 0, looking at the column `picture`. Then:
 
         spatialtrust fit RUN --out mine.json
 
@@ -345,6 +346,7 @@ def label(
     """
     from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.labelling import write_labels
+    from spatialtrust.report import write_label_page
 
     if out is not None:
         expect_ending(out, (".csv",))
@@ -358,9 +360,11 @@ def label(
         accuracies=TARGETS if accuracy is None else (accuracy,),
         delta=DELTA if delta is None else delta,
     )
+    page = write_label_page(run, found["out"])
+    say(f"judge with the keys y and n: open {page}; what it exports replaces {found['out']}")
     for note in found["notes"]:
         say(note)
-    emit(found)
+    emit({**found, "page": str(page)})
 
 
 def mount(app: typer.Typer) -> None:

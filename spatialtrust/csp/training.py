@@ -33,7 +33,8 @@ log: Final = logging.getLogger("spatialtrust")
 
 MODEL: Final = "model"
 _STATE: Final = "state"
-_MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+_MOMENTS: Final = ("exp_avg", "exp_avg_sq", "step")
+"""What AdamW knows of a weight; ``step`` counts the steps that were not skipped."""
 _WARM_UP: Final = 0.06
 
 
@@ -89,6 +90,7 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = config.rate * cycle((step + 0.5) / config.steps)
         optimiser.zero_grad(set_to_none=True)
+        torch.manual_seed(config.seed + step)  # of dropout
         told = _step(lessons, config, step, vlm.device)
         norm = torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
         if torch.isfinite(norm):
@@ -204,7 +206,7 @@ def _claim(out: Path, notes: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _keep(weights: dict[str, torch.nn.Parameter], optimiser: Any, folder: Path, step: int) -> None:
-    """Write weights, moments and the step as one file."""
+    """Write weights, what the optimiser knows of them, and the step as one file."""
     tensors = {"step": torch.tensor(step)}
     for name, weight in weights.items():
         tensors[f"weight/{name}"] = weight.detach().contiguous()
@@ -236,8 +238,7 @@ def _resume(weights: dict[str, torch.nn.Parameter], optimiser: Any, folder: Path
             weight.copy_(tensors[f"weight/{name}"])
             if f"exp_avg/{name}" in tensors:
                 optimiser.state[weight] = {
-                    "step": torch.tensor(float(step)),
-                    **{moment: tensors[f"{moment}/{name}"] for moment in _MOMENTS},
+                    moment: tensors[f"{moment}/{name}"] for moment in _MOMENTS
                 }
     return step
 

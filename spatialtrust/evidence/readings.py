@@ -66,10 +66,12 @@ _ACROSS: Final = 0.25  # share of the narrower box that must stand above, or in 
 _GAP: Final = 0.03  # empty space between a thing and what it is over
 _NESTED: Final = 0.75  # share from which on neither stands to the side of the other
 _INSIDE: Final = 0.6  # share of a box that must lie in what contains it
+_BETWEEN: Final = 0.95  # share of its width: what is contained sticks out at the top alone
 _LONGER: Final = 0.65  # in logarithms: a spoon in a cup, but no bench in a bag
 _FOOT: Final = (0.3, 0.25)  # where in the other's box a foot is, 0 the top; give or take
 _ASKEW: Final = 0.25  # how far from upright a stack leans, in mean extents
 _LEVEL: Final = 0.3  # feet that stand equally far away, in mean extents
+_BESIDE: Final = 0.38  # the same of things side by side
 _ASIDE: Final = (0.15, 0.45)  # empty space along x of things side by side; give or take
 _CLOSE: Final = 0.6  # empty space between neighbours
 _DEPTH: Final = 0.7  # in logarithms: how far depths by known size may differ among neighbours
@@ -235,7 +237,8 @@ class _Pairs:
             np.maximum(np.minimum(ours[k + 2], theirs[k + 2]) - np.maximum(ours[k], theirs[k]), 0)
             for k in (0, 1)
         ]
-        share = sides[0] * sides[1] / self.first.area
+        width = ours[2] - ours[0]
+        share = np.where(sides[0] >= _BETWEEN * width, sides[0] * sides[1] / self.first.area, 0)
         fits = ~(self.first.log_size > self.second.log_size + _LONGER)
         fits &= ~(self.second.vehicle == 1)
         bedding = (self.second.furniture == 1) & (self.second.contains < 1)
@@ -251,17 +254,17 @@ class _Pairs:
 
     def close(self) -> Mask:
         """Little space between them in the picture, and as far away by their sizes or feet."""
-        alike = (np.abs(self.depth) <= _DEPTH) | self._level()
+        alike = (np.abs(self.depth) <= _DEPTH) | self._level(_LEVEL)
         return np.asarray((np.maximum(self.gap_x, self.gap_y) <= _CLOSE) & alike)
 
     def side_by_side(self) -> Mask:
         """Neighbours along x at one height, whose feet are level."""
         beside = (np.abs(self.gap_x - _ASIDE[0]) <= _ASIDE[1]) & (self.gap_y <= -0.5)
-        return np.asarray(beside & self._level() & ~(np.abs(self.depth) > 2 * _DEPTH))
+        return np.asarray(beside & self._level(_BESIDE))
 
-    def _level(self) -> Mask:
+    def _level(self, slack: float) -> Mask:
         feet = 2 * np.abs(self.first.box[3] - self.second.box[3])
-        return np.asarray(feet <= _LEVEL * (self.first.height + self.second.height))
+        return np.asarray(feet <= slack * (self.first.height + self.second.height))
 
     def apart(self) -> Mask:
         """Far apart, even seen side by side, by their known sizes."""
@@ -349,7 +352,7 @@ def _places(rule: NDArray[Any], pairs: _Pairs, back: _Pairs) -> NDArray[Any]:
         ((rule == "touching") & (rests | under), "rests"),
         ((rule == "in front of") & pairs.nearer() & ~joined, "nearer"),
         ((rule == "near") & neighbours, "close"),
-        ((rule == "next to") & neighbours & pairs.side_by_side(), "side by side"),
+        ((rule == "next to") & pairs.side_by_side() & ~joined, "side by side"),
         ((rule == "next to") & neighbours & ~nested & (pairs.gap_y < 0), "close"),
         ((rule == "far from") & pairs.apart(), "apart"),
         (np.isin(rule, ("beside", "above", "under", "on", "inside")), "picture"),

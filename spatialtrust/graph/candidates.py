@@ -78,14 +78,14 @@ def believed(candidates: pa.Table) -> NDArray[np.bool_]:
 def summarise(candidates: pa.Table) -> dict[str, Any]:
     """Counts over candidates, of one image or many: see :meth:`SceneGraph.summary`."""
     edges = believed(candidates)
-    left_out = candidates["left_out"].to_pylist()
+    left_out = candidates["left_out"]
     label = pc.fill_null(candidates["label"], -1).to_numpy()
     right, labelled = edges & (label == 1), edges & (label >= 0)
     return {
         "candidates": len(edges),
         "edges": int(kept(candidates).sum()),
-        "implied": left_out.count("implied"),
-        "far": left_out.count("far"),
+        "implied": _count(left_out, "implied"),
+        "far": _count(left_out, "far"),
         "share_kept": _share(edges.sum(), len(edges)),
         "labelled": int((label >= 0).sum()),
         "precision": _share(right.sum(), labelled.sum()),
@@ -135,6 +135,10 @@ def numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
 def codes(reasons: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Lists of codes as plain strings."""
     return reasons.cast(pa.list_(pa.string()))
+
+
+def _count(column: pa.ChunkedArray, value: str) -> int:
+    return int(pc.sum(pc.equal(column, value)).as_py() or 0)
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -52,7 +52,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 """``caption`` is what to judge; the boxes (pixels) say which mug; ``label`` is yours: 1 or 0."""
 
-_WORDS: Final = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": None}
+WORDS: Final = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": None}
+"""What may stand in the column ``label``, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,12 +388,12 @@ def _judged(source: Path) -> list[tuple[str, int, str, int]]:
     rows = []
     for line, row in given:
         word = (row["label"] or "").strip().lower()
-        if word not in _WORDS:
+        if word not in WORDS:
             raise RowError(source, line, "label", f'is "{row["label"]}"', "give 1, 0 or nothing")
         if row["purpose"] not in (*PURPOSES, OF_GRAPH):
             problem = f'is "{row["purpose"]}"'
             raise RowError(source, line, "purpose", problem, f"valid: {', '.join(PURPOSES)}")
-        label = _WORDS[word]
+        label = WORDS[word]
         if label is not None:
             rows.append((row["claim_id"], label, row["purpose"], line))
     if not rows:

@@ -40,7 +40,7 @@ def test_a_pair_is_claimed_once_per_axis_in_the_direction_of_its_centres() -> No
 
 def test_by_default_support_and_containment_are_asked_of_what_comes_near() -> None:
     apart = said(objects(MUG, PAN))
-    assert [relation for _, relation, _ in apart] == ["above", "left of", "next to"]
+    assert [relation for _, relation, _ in apart] == ["above", "left of", "next to", "in front of"]
     close = said(objects(("bowl", 0, 0, 40, 40), ("apple", 10, 10, 20, 20)))
     assert close == [
         ("bowl#0", "on", "apple#0"),
@@ -49,7 +49,17 @@ def test_by_default_support_and_containment_are_asked_of_what_comes_near() -> No
         ("apple#0", "above", "bowl#0"),
         ("apple#0", "left of", "bowl#0"),
         ("bowl#0", "next to", "apple#0"),
+        ("bowl#0", "in front of", "apple#0"),
     ]
+
+
+def test_what_stands_lower_is_the_one_that_may_be_in_front() -> None:
+    for relation, expected in (
+        ("in front of", ("mug#0", "in front of", "pan#0")),
+        ("behind", ("pan#0", "behind", "mug#0")),
+    ):
+        for order in ((MUG, PAN), (PAN, MUG)):
+            assert said(objects(*order), relations=[relation]) == [expected]
 
 
 def test_two_mugs_are_two_objects() -> None:

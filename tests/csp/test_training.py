@@ -47,6 +47,16 @@ def quietly(_: str) -> None:
     pass
 
 
+@pytest.fixture
+def one_thread():
+    """Sums in one order: AdamW makes a step of what rounding leaves of a gradient near 0."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("stage", ["sft", "simpo"])
 def test_a_stage_that_stopped_ends_like_one_that_did_not(stage, data, tmp_path):
     config = replace(SHORT, stage=stage, falling=0.5, keep=0.1)
@@ -70,8 +80,7 @@ def test_a_stage_that_stopped_ends_like_one_that_did_not(stage, data, tmp_path):
     train(resumed, data, tmp_path / "b", config, base=BASE, report=quietly)
     expected = weights(straight)
     for name, value in weights(resumed).items():
-        away = (value - expected[name]).abs().max()
-        assert away < 1e-4, (name, away)  # sums in another order
+        assert torch.equal(value, expected[name]), name
 
 
 def test_training_lowers_the_loss_and_what_was_written_is_what_was_trained(data, tmp_path):
