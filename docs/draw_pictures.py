@@ -29,8 +29,8 @@ def draw_overlay() -> None:
     stills = ROOT / "data" / "still_lifes"
     graph = SpatialTrust().graph(stills / "breakfast.jpg", boxes=stills / "boxes.json")
     save(graph.plot(stills / "breakfast.jpg"), PICTURES / "overlay.png")
-    with Image.open(PICTURES / "overlay.png") as drawn:  # a fourth of the size, no visible change
-        small = drawn.convert("RGB").quantize(128)
+    with Image.open(PICTURES / "overlay.png") as drawn:  # a third of the size
+        small = drawn.convert("RGB").quantize(256)
     small.save(PICTURES / "overlay.png", optimize=True)
 
 

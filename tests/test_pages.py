@@ -55,6 +55,14 @@ def test_every_name_and_path_exists(page: Path) -> None:
     assert pages.unknown_names(page) == []
 
 
+def test_the_page_on_graphs_names_the_default_relations() -> None:
+    from spatialtrust.claims.enumeration import DEFAULT_RELATIONS
+
+    *first, last = (f"`{relation}`" for relation in DEFAULT_RELATIONS)
+    text = (ROOT / "docs" / "graphs.md").read_text(encoding="utf-8")
+    assert f"By default {', '.join(first)} and {last}" in " ".join(text.split())
+
+
 @pytest.mark.parametrize("page", RUN, ids=_name)
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
