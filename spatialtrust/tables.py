@@ -199,7 +199,7 @@ class Evidence(Table):
 
 
 class Verdicts(Table):
-    """One row per claim: what goes out, how sure, and why."""
+    """One row per claim: the decision, its confidence and its reasons."""
 
     schema = schema.VERDICTS
     key = ("claim_id",)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import spatialtrust
 
 
@@ -19,3 +22,16 @@ def test_dir_shows_what_is_public_and_only_that() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(spatialtrust, "trust_everything")
+
+
+def test_docstrings_are_of_one_dialect() -> None:
+    """Sections of numpydoc, with a line below the title; no ``Raises: ...`` on one line."""
+    package = Path(spatialtrust.__file__).parent
+    titles = r"(Args|Arguments|Parameters|Returns|Yields|Raises|Attributes|Example|Examples|Note):"
+    found = [
+        f"{path.relative_to(package)}:{number}"
+        for path in sorted(package.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.match(rf"\s+{titles}(\s|$)", line)
+    ]
+    assert found == []

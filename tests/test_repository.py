@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
+import spatialtrust
 from tests.conftest import ROOT
 
 REQUIRED = {
     "transformers", "torch", "groundingdino-py", "xgboost", "shapely", "networkx", "opencv-python",
     "salesforce-lavis",
 }  # fmt: skip
+SET_UP = ("hf", "ray", "ros", "rerun", "xlsx", "csp", "report", "docs", "photos", "dev")
+"""The extras that `make setup` installs."""
 
 
 def _project() -> dict[str, Any]:
@@ -36,14 +39,17 @@ def test_every_required_package_has_its_place() -> None:
     project = _project()
     extras = project["optional-dependencies"].values()
     declared = [*project["dependencies"], *(entry for extra in extras for entry in extra)]
+    declared += _pip_section("environment-lavis.yml")
     assert _names(declared) >= REQUIRED
 
 
-def test_the_conda_environment_repeats_the_projects_own_requirements() -> None:
-    project = _project()
-    extras = project["optional-dependencies"]
-    expected = {*project["dependencies"], *extras["hf"], *extras["groundingdino"]}
-    assert set(_pip_section("environment.yml")) == expected
+def test_the_conda_environment_installs_the_package_with_extras_that_exist() -> None:
+    constraint, package = _pip_section("environment.yml")
+    assert constraint == "-c constraints.txt"
+    found = re.fullmatch(r"-e \.\[([a-z,]+)\]", package)
+    assert found is not None
+    extras = set(found[1].split(","))
+    assert {"hf", "groundingdino"} <= extras <= set(_project()["optional-dependencies"])
 
 
 def test_constraints_pin_everything_that_setup_installs() -> None:
@@ -52,11 +58,37 @@ def test_constraints_pin_everything_that_setup_installs() -> None:
     project = _project()
     extras = project["optional-dependencies"]
     wanted = _names(project["dependencies"])
-    for extra in ("hf", "ray", "ros", "rerun", "xlsx", "csp", "report", "photos", "dev"):
+    for extra in SET_UP:
         wanted |= _names(extras[extra])
     wanted -= {"spatialtrust", "xgboost"}
     wanted -= {"supervision", "defusedxml"}  # groundingdino-py pins an old supervision
     assert wanted | {"xgboost-cpu"} <= pins
+
+
+def test_what_setup_installs_is_written_alike_everywhere() -> None:
+    wanted = f".[{','.join(SET_UP)}]"
+    for file in ("Makefile", "constraints.txt"):
+        assert wanted in (ROOT / file).read_text(), file
+
+
+def test_every_extra_is_asked_for_somewhere() -> None:
+    """An extra that no page, message or make target names promises something to nobody."""
+    named = "".join(
+        path.read_text(encoding="utf-8")
+        for path in [ROOT / "Makefile", *ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    )
+    missing = [
+        extra
+        for extra in _project()["optional-dependencies"]
+        if not re.search(rf"(?:spatialtrust|\.)\[[a-z,]*\b{extra}\b|`{extra}`", named)
+    ]
+    assert missing == []
+
+
+def test_the_citation_names_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == spatialtrust.__version__
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
@@ -78,7 +110,7 @@ def test_tests_mirror_the_package() -> None:
     rooms = {path.name for path in (ROOT / "spatialtrust").iterdir() if path.is_dir()}
     assert folders - beside <= rooms
     assert rooms - {"__pycache__"} <= folders, "a room without tests"
-    repository = {"docs", "growing", "public_surface", "repository"}
+    repository = {"docs", "growing", "pages", "public_surface", "repository"}
     names = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     files = {path.stem for path in (ROOT / "spatialtrust").glob("*.py")}
     assert names - repository <= files

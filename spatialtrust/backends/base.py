@@ -29,7 +29,7 @@ class Options:
     dtype: ``float32``, ``bfloat16``, ``float16``; ``auto`` is float32, except that the language
         model of BLIP-2 is bfloat16 on a GPU.
     memory: bytes that the activations of one forward pass may take; batches are cut to fit.
-    score_threshold: a detector's box that scores less is not there.
+    score_threshold: boxes that score below this are discarded.
     top_k: boxes that a detector keeps per phrase.
     """
 

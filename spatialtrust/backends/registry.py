@@ -51,12 +51,12 @@ _TABLETOP_DEFAULT: Final = MappingProxyType(
 
 
 def open_asker(reference: str, options: Options | None = None) -> Asker:
-    """The asker that a reference names.
+    """Open the asker that a reference names.
 
     Raises
     ------
     InputError: the kind is not known, or is not an asker.
-    BackendError: the model's files are not here; the message has the command that fetches them.
+    BackendError: the model's files are missing; the message says how to fetch them.
 
     >>> open_asker("clpi:openai/clip-vit-base-patch32")
     Traceback (most recent call last):
@@ -67,7 +67,7 @@ def open_asker(reference: str, options: Options | None = None) -> Asker:
 
 
 def open_detector(reference: str, options: Options | None = None) -> Detector:
-    """The detector that a reference names; see :func:`open_asker`."""
+    """Open the detector that a reference names; see :func:`open_asker`."""
     return cast("Detector", _open(reference, "detector", options))
 
 

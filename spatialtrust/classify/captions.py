@@ -65,9 +65,13 @@ def compare_captions(
     candidates and use no labels. A last batch of fewer than half as many candidates is left out of
     the test, since its answers are easier; ``settings`` says how many images that were.
 
-    Returns: as `compare`, without certificates.
+    Returns
+    -------
+    as `compare`, without certificates.
 
-    Raises: InputError for images without captions, unknown methods or options.
+    Raises
+    ------
+    InputError: for images without captions, unknown methods or options.
     """
     expect_count(candidates, "candidates", 2)
     given = {name: dict(values) for name, values in (options or {}).items()}

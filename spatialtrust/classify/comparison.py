@@ -92,7 +92,9 @@ def compare(
         reproducing its table; never the default.
     progress: called with what is being done.
 
-    Returns: columns ``method``, ``labelled_data``, ``accuracy`` of the predictions it speaks of,
+    Returns
+    -------
+    columns ``method``, ``labelled_data``, ``accuracy`` of the predictions it speaks of,
     ``own_predictions`` where these are not the zero-shot ones; for each metric (`METRICS`, and for
     methods with class probabilities ``log_loss`` and ``brier``) its value, 95 % interval (``_low``,
     ``_high``), paired difference to ``baseline`` (``_gain``, ``_gain_low``, ``_gain_high``) and
@@ -102,7 +104,9 @@ def compare(
     scoring, ``status`` and ``notes``. A method that cannot be fitted has NaN and says why in
     ``status``.
 
-    Raises: InputError for an unknown method, option or convention, or an option out of range.
+    Raises
+    ------
+    InputError: for an unknown method, option or convention, or an option out of range.
     """
     expect_known([*methods, baseline])
     given = {name: dict(values) for name, values in (options or {}).items()}

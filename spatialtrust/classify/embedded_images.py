@@ -70,10 +70,14 @@ def embed_images(
     images_only: for a second image encoder, which has no texts.
     progress: called with images seen and images embedded anew.
 
-    Returns: the data set's table, written to ``ROOT/NAME.parquet``; an image that cannot be read
-    keeps its row, says why in ``status`` and has no digest.
+    Returns
+    -------
+    the data set's table, written to ``ROOT/NAME.parquet``; an image that cannot be read keeps its
+    row, says why in ``status`` and has no digest.
 
-    Raises: InputError for a class that is not among ``classes`` or a template without ``{}``.
+    Raises
+    ------
+    InputError: for a class that is not among ``classes`` or a template without ``{}``.
     """
     if template.count("{}") != 1:
         raise InputError(f'template "{template}" must hold {{}} once, for the class name')
@@ -136,9 +140,13 @@ def load_embedded(
     model: the embedder's reference; needed where the cache holds several models.
     auxiliary: reference of a second image encoder.
 
-    Returns: split name to images; unreadable images are left out.
+    Returns
+    -------
+    split name to images; unreadable images are left out.
 
-    Raises: InputError where the model has not embedded these images.
+    Raises
+    ------
+    InputError: the model has not embedded these images.
     """
     path = Path(root) / f"{name}.parquet"
     if not path.exists():
@@ -187,7 +195,9 @@ def prompts(facts: dict[str, Any]) -> list[str]:
 def warn_of_duplicates(splits: dict[str, EmbeddedImages]) -> int:
     """Warn of images that are in several splits, which makes every method look better.
 
-    Returns: how many different images that are.
+    Returns
+    -------
+    how many different images that are.
     """
     where: Counter[bytes] = Counter()
     for part in splits.values():

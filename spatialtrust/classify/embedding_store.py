@@ -84,7 +84,9 @@ class Recipe:
 class EmbeddingStore:
     """The rows of one recipe, held by one writer at a time.
 
-    Raises: FileError where the folder cannot be used, is in use, or holds something else.
+    Raises
+    ------
+    FileError: the folder cannot be used, is in use, or holds something else.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as root:
@@ -191,7 +193,9 @@ class EmbeddingStore:
     def take(self, digests: Sequence[bytes]) -> Float32:
         """Rows in the order asked: a view of the map where they lie in a row, else a copy.
 
-        Raises: InputError where some were never embedded.
+        Raises
+        ------
+        InputError: some were never embedded.
         """
         rows = self.find(digests)
         if (rows < 0).any():
@@ -260,7 +264,9 @@ def embed_texts(
 def decode(content: bytes) -> NDArray[np.uint8]:
     """An encoded image as RGB (H, W, 3), turned upright.
 
-    Raises: OSError (or a subclass of ValueError) for bytes that are no image.
+    Raises
+    ------
+    OSError, ValueError: for bytes that are no image.
     """
     from PIL import Image, ImageOps
 

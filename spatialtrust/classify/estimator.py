@@ -58,7 +58,9 @@ class Estimator:
         calibration: other labelled images, for methods that learn from a calibration split
             (default: ``images``, except where a method needs both).
 
-        Raises: InputError for an unknown method or option, or images that it cannot learn from.
+        Raises
+        ------
+        InputError: for an unknown method or option, or images that it cannot learn from.
         """
         if y is not None:
             raise InputError(

@@ -43,7 +43,9 @@ class LastLayers:
     def check(self, images: Float32, texts: Float32) -> None:
         """Refuse layers that do not give these embeddings.
 
-        Raises: InputError naming the array and the first row that is another.
+        Raises
+        ------
+        InputError: naming the array and the first row that is another.
         """
         for side, embeddings in (("image", images), ("text", texts)):
             phi, weight = (
@@ -97,8 +99,10 @@ class EmbeddedImages:
     given_logits: (N, K) computed elsewhere, scale included; they stand in for ``s v t^T``.
     last_layers: what BayesVLM needs, or None.
 
-    Raises: InputError naming the array and row: lengths that differ, values that are not finite,
-    labels that are no class.
+    Raises
+    ------
+    InputError: naming the array and row: lengths that differ, values that are not finite, labels
+        that are no class.
 
     >>> images = EmbeddedImages([[1.0, 0.0], [0.6, 0.8]], [[1.0, 0.0], [0.0, 1.0]], [0, 1])
     >>> images.is_correct

@@ -71,7 +71,9 @@ def losses(probabilities: Float64, labels: Int64) -> dict[str, Float64]:
 def metrics_of(convention: str | None) -> dict[str, Metric]:
     """The metrics of a table, by our definitions or by a published code's.
 
-    Raises: InputError for a convention that there is not.
+    Raises
+    ------
+    InputError: for a convention that there is not.
     """
     if convention is None:
         return dict(METRICS)

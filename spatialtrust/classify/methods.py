@@ -62,7 +62,9 @@ class Method:
     def score(self, images: EmbeddedImages) -> Float64:
         """Confidence (N,), higher = safer.
 
-        Raises: InputError for embeddings of another model than it was fitted on.
+        Raises
+        ------
+        InputError: for embeddings of another model than it was fitted on.
         """
         if self.predictor is None:
             return LABEL_FREE[self.name](images)
@@ -120,7 +122,9 @@ def fit(
     progress: for methods that train: called after each epoch with epochs done and at most.
     options: of the method's class, such as ``epochs=20`` for "vilu".
 
-    Raises: InputError for an unknown name or option, or data that it cannot learn from.
+    Raises
+    ------
+    InputError: for an unknown name or option, or data that it cannot learn from.
     """
     expect_known([name])
     if name in LABEL_FREE:
@@ -178,7 +182,9 @@ def fit(
 def unfitted(name: str, seed: int = 0, options: Mapping[str, Any] | None = None) -> Any:
     """A learned method with its options, checked; None for a score that needs no fitting.
 
-    Raises: InputError for an option that it does not have, or a value out of range.
+    Raises
+    ------
+    InputError: for an option that it does not have, or a value out of range.
     """
     given = dict(options or {})
     if name in LABEL_FREE:
@@ -193,7 +199,9 @@ def unfitted(name: str, seed: int = 0, options: Mapping[str, Any] | None = None)
 def expect_arrays(name: str, images: EmbeddedImages) -> None:
     """Refuse images that lack what a method needs.
 
-    Raises: InputError naming what is missing, and how to give it.
+    Raises
+    ------
+    InputError: naming what is missing, and how to give it.
     """
     needs = CATALOGUE[name].needs
     if "images" in needs and not images.images.size:
@@ -218,7 +226,9 @@ def fit_captions(
 ) -> Method:
     """Fit "vilu" or "lvu" on pairs of image and caption instead of labels.
 
-    Raises: InputError for another method, or images without captions.
+    Raises
+    ------
+    InputError: for another method, or images without captions.
     """
     if name not in ("vilu", "lvu"):
         raise InputError(f'method "{name}" does not learn from captions; valid: vilu, lvu')

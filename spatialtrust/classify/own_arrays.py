@@ -45,8 +45,10 @@ def read_array(path: str | Path, role: str) -> Any:
     path: ``FILE`` or ``FILE:NAME``.
     role: what it is for: chooses among several arrays, and names it in messages.
 
-    Raises: FileError for a file that is missing, damaged, of another kind, or holds Python objects;
-    or for several arrays of which none is called like the role.
+    Raises
+    ------
+    FileError: for a file that is missing, damaged, of another kind, or holds Python objects; or for
+        several arrays of which none is called like the role.
     """
     file, name = _parts(path)
     if not file.exists():
@@ -95,7 +97,9 @@ def splits_from_arrays(
     texts: (K, d), or None with logits.
     layers: arrays of `LastLayers` of each split.
 
-    Raises: InputError that names split, array and row.
+    Raises
+    ------
+    InputError: that names split, array and row.
     """
     parts = {}
     if texts is not None:

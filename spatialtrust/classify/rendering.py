@@ -48,7 +48,9 @@ Row = list[str]
 def expect_table_ending(path: str | Path) -> str:
     """The ending of a table's file: .csv, .tex, .md or .json.
 
-    Raises: FileError for another.
+    Raises
+    ------
+    FileError: for another.
     """
     return expect_ending(path, ENDINGS)
 
@@ -56,9 +58,13 @@ def expect_table_ending(path: str | Path) -> str:
 def write_comparison(found: Comparison, path: str | Path) -> tuple[str, ...]:
     """Write the table in the form that the ending says, atomically; JSON is the caller's.
 
-    Returns: what was changed on the way, in sentences.
+    Returns
+    -------
+    what was changed on the way, in sentences.
 
-    Raises: FileError for another ending, or where the file cannot be written.
+    Raises
+    ------
+    FileError: for another ending, or where the file cannot be written.
     """
     ending = expect_table_ending(path)
     if ending == ".csv":

@@ -92,7 +92,9 @@ def candidates(
 ) -> pa.Table:
     """The caption setting, by number of candidate captions: ViLU, its visual-only ablation, MCM.
 
-    Raises: InputError where the images have no captions.
+    Raises
+    ------
+    InputError: the images have no captions.
     """
     rows = []
     for size in sizes:

@@ -30,9 +30,7 @@ def list_backends() -> None:
 
 
 def fetch(
-    reference: Annotated[
-        str, typer.Argument(help="KIND:OWNER/NAME, or with @REVISION at the end.")
-    ],
+    reference: Annotated[str, typer.Argument(help="KIND:OWNER/NAME, optionally with @REVISION.")],
     to: Annotated[Path, typer.Option(help="Folder to write; copy it to offline machines.")],
 ) -> None:
     """Download a model into a folder that works without a network."""
@@ -47,10 +45,10 @@ def fetch(
 def install(
     name: Annotated[str, typer.Argument(help="Which environment: lavis.")],
     python: Annotated[
-        str | None, typer.Option(help="Interpreter to make it with; default: one that fits.")
+        str | None, typer.Option(help="Python to create it with; default: a suitable one.")
     ] = None,
 ) -> None:
-    """Make the environment of a backend that cannot live in this one."""
+    """Create the environment of a backend that cannot be installed in this one."""
     from spatialtrust.backends.install import install as make
 
     emit({"environment": name, "python": make(name, python)})

@@ -30,7 +30,7 @@ BagPath = Annotated[
 
 @app.command()
 def info(bag: BagPath) -> None:
-    """Topics, types, counts and rates, and what of a bag can be used for what."""
+    """List a bag's topics with types, counts and rates, and what each can be used for."""
     from spatialtrust.jobs.bags import info as look
 
     found = look(bag)
@@ -42,10 +42,8 @@ def info(bag: BagPath) -> None:
 @app.command()
 def graph(
     bag: BagPath,
-    out: Annotated[Path, typer.Option(help="The graphs, one MCAP file.")],
-    image: Annotated[
-        str | None, typer.Option(help="Camera topic; left out: the only one there is.")
-    ] = None,
+    out: Annotated[Path, typer.Option(help="MCAP file to write.")],
+    image: Annotated[str | None, typer.Option(help="Camera topic; default: the only one.")] = None,
     detections: Annotated[
         str | None, typer.Option(help="Topic of vision_msgs/Detection2DArray.")
     ] = None,
@@ -56,15 +54,15 @@ def graph(
         str | None, typer.Option(help="Topic of the camera's calibration.")
     ] = None,
     claims: Annotated[
-        str | None, typer.Option(help="JSON topic of claims and a VLM's answers to them.")
+        str | None, typer.Option(help="JSON topic with claims and a VLM's answers.")
     ] = None,
     class_names: Annotated[
-        Path | None, typer.Option(help="Names of class ids, one a line; or number: name.")
+        Path | None, typer.Option(help="Names of class ids: one per line, or number: name.")
     ] = None,
     objects: Annotated[str | None, typer.Option(help='Phrases: "mug, kettle".')] = None,
     relations: Annotated[str | None, typer.Option(help='Such as "left of, above, on".')] = None,
     detector: Annotated[
-        str | None, typer.Option(help="Backend reference; where the bag has no detections.")
+        str | None, typer.Option(help="Backend reference, if the bag has no detections.")
     ] = None,
     asker: Annotated[str | None, typer.Option(help="Backend reference of a VLM.")] = None,
     model: Annotated[str | None, typer.Option(help="Trust model.")] = None,
@@ -72,42 +70,41 @@ def graph(
         float | None, typer.Option(help=f"Plain threshold; default {MIN_CONFIDENCE}.")
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
-    seconds: Annotated[float, typer.Option(min=0, help="... at least so far apart.")] = 0.0,
-    start: Annotated[float | None, typer.Option(help="Seconds from the bag's beginning.")] = None,
-    end: Annotated[float | None, typer.Option(help="Seconds from the bag's beginning.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Least time between used frames.")] = 0.0,
+    start: Annotated[float | None, typer.Option(help="Seconds from the start of the bag.")] = None,
+    end: Annotated[float | None, typer.Option(help="Seconds from the start of the bag.")] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Seconds between stamps of what belongs together.")
+        float, typer.Option(min=0, help="Largest difference between matching stamps, in seconds.")
     ] = 0.02,
     depth_unit: Annotated[
-        str | None, typer.Option(help="m or mm, where the camera does not keep to REP 118.")
+        str | None, typer.Option(help="m or mm, if the camera does not follow REP 118.")
     ] = None,
     half_life: Annotated[
-        float, typer.Option(min=0, help="Seconds after which a frame counts half; 0: no filter.")
+        float, typer.Option(min=0, help="Seconds until a frame's weight halves; 0: no filter.")
     ] = HALF_LIFE,
-    keep: Annotated[
-        float, typer.Option(min=0, help="Seconds for which what is hidden is remembered.")
-    ] = KEEP,
+    keep: Annotated[float, typer.Option(min=0, help="Seconds to remember a hidden object.")] = KEEP,
     confirm: Annotated[
-        int, typer.Option(min=1, help="Frames a thing is seen in before it is one.")
+        int, typer.Option(min=1, help="Frames until an object is confirmed.")
     ] = CONFIRM,
     copy_images: Annotated[
-        bool, typer.Option("--images/--no-images", help="Copy the used pictures into the output.")
+        bool, typer.Option("--images/--no-images", help="Copy the images into the output.")
     ] = True,
     only_ros2: Annotated[
-        bool, typer.Option("--only-ros2", help="Only ROS 2 messages, for ros2 bag and rosbags.")
+        bool,
+        typer.Option("--only-ros2", help="Write only ROS 2 messages, for ros2 bag and rosbags."),
     ] = False,
     all_edges: Annotated[
-        bool, typer.Option("--all-edges/--few-edges", help="Show implied and far edges too.")
+        bool, typer.Option("--all-edges/--few-edges", help="Also show implied and far edges.")
     ] = False,
-    rrd: Annotated[Path | None, typer.Option(help="A rerun recording of it, too.")] = None,
+    rrd: Annotated[Path | None, typer.Option(help="Also write a rerun recording.")] = None,
     spark_dsg: Annotated[
-        Path | None, typer.Option(help="The last graph as Spark-DSG JSON, too.")
+        Path | None, typer.Option(help="Also write the last graph as Spark-DSG JSON.")
     ] = None,
     concept_graphs: Annotated[
-        Path | None, typer.Option(help="The last graph's relations as ConceptGraphs' JSON, too.")
+        Path | None, typer.Option(help="Also write the last relations as ConceptGraphs JSON.")
     ] = None,
 ) -> None:
-    r"""The graph of every frame of a bag's camera, objects followed and edges kept steady.
+    r"""Build the graph of every camera frame of a bag, with persistent ids and steady edges.
 
     The output opens in Foxglove as it is: pictures, boxes and edges (whole lines: kept, dashed:
     not sure), and with depth a scene in space. A run that was stopped goes on when it is called

@@ -44,16 +44,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="classify",
-    help="Whether zero-shot classifications can be trusted: embed images once, then score them, "
+    help="Decide which zero-shot classifications to trust: embed images once, then score them, "
     "train predictors of failure, and compare all methods on one split.",
     no_args_is_help=True,
 )
 
-Cache = Annotated[Path, typer.Argument(help="Folder that `embed` wrote.")]
+Cache = Annotated[Path, typer.Argument(help="Folder from `embed`.")]
 Name = Annotated[str, typer.Option(help="Data set in it.")]
-Model = Annotated[
-    str | None, typer.Option(help="Whose embeddings; needed where several are cached.")
-]
+Model = Annotated[str | None, typer.Option(help="Model of the embeddings, if several are cached.")]
 Auxiliary = Annotated[
     str | None, typer.Option(help="Second image encoder, for TrustVLM's prototypes.")
 ]
@@ -86,13 +84,13 @@ def embed(
         Path | None, typer.Option(help="Folder that paths in a list are relative to.")
     ] = None,
     classes: Annotated[
-        Path | None, typer.Option(help="Class names, one per line; default: those met, sorted.")
+        Path | None, typer.Option(help="Class names, one per line; default: those found, sorted.")
     ] = None,
     template: Annotated[str, typer.Option(help="Prompt.")] = "a photo of a {}.",
     images_only: Annotated[bool, typer.Option(help="For a second image encoder.")] = False,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
 ) -> None:
-    """Embed images, class prompts and captions once; a run that was killed goes on."""
+    """Embed images, class prompts and captions once; repeat it to continue after a stop."""
     from spatialtrust.backends.registry import open_embedder
     from spatialtrust.classify.embedded_images import embed_images
     from spatialtrust.classify.labelled_images import labelled_images
@@ -137,7 +135,7 @@ def embed(
 @app.command()
 def train(
     cache: Cache,
-    out: Annotated[Path, typer.Option(help="The fitted method goes here (.safetensors).")],
+    out: Annotated[Path, typer.Option(help="File for the fitted method (.safetensors).")],
     method: Annotated[str, typer.Option(help="vilu, trustvlm, rel-u ...; see compare.")] = "vilu",
     option: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of the method, such as epochs=50.")
@@ -178,15 +176,13 @@ def train(
 def score(
     cache: Cache,
     out: Annotated[Path, typer.Option(help="Scores, one row per image: .parquet, .csv or .jsonl.")],
-    method: Annotated[
-        str, typer.Option(help="File that train wrote, or a label-free score.")
-    ] = "mcm",
+    method: Annotated[str, typer.Option(help="File from train, or a label-free score.")] = "mcm",
     split: Annotated[str, typer.Option(help="train, calibration, test or all.")] = "test",
     name: Name = "images",
     model: Model = None,
     auxiliary: Auxiliary = None,
 ) -> None:
-    """Score the predictions on one split: higher = safer."""
+    """Score the predictions on one split; higher is safer."""
     import pyarrow as pa
 
     from spatialtrust.classify import METRICS, load_method
@@ -222,7 +218,7 @@ def score(
 def methods(
     json_: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
 ) -> None:
-    """What each method is, needs and costs: a line a method."""
+    """List the methods: what each is, needs and costs."""
     from spatialtrust.classify import CATALOGUE
     from spatialtrust.classify.rendering import lines_of
 
@@ -237,13 +233,13 @@ def methods(
 @app.command()
 def compare(
     cache: Annotated[
-        Path | None, typer.Argument(help="Folder that `embed` wrote; or give arrays instead.")
+        Path | None, typer.Argument(help="Folder from `embed`; or give arrays instead.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the table: .csv, .tex, .md or .json.")
+        Path | None, typer.Option(help="File for the table: .csv, .tex, .md or .json.")
     ] = None,
     method: Annotated[
-        list[str] | None, typer.Option(help="Repeat to choose some; default: all.")
+        list[str] | None, typer.Option(help="Method to compare (repeatable); default: all.")
     ] = None,
     option: Annotated[
         list[str] | None,
@@ -271,13 +267,13 @@ def compare(
     logit_scale: LogitScale = None,
     candidates: Annotated[
         int | None,
-        typer.Option(min=2, help="Compare on captions, this many candidates at a time."),
+        typer.Option(min=2, help="Compare on captions, with this many candidates each."),
     ] = None,
-    study: Annotated[Study | None, typer.Option(help="A study of ViLU instead.")] = None,
+    study: Annotated[Study | None, typer.Option(help="Run a study of ViLU instead.")] = None,
     label_set: Annotated[
-        list[str] | None, typer.Option(help="Data sets that the transfer study scores.")
+        list[str] | None, typer.Option(help="Data sets for the transfer study.")
     ] = None,
-    baseline: Annotated[str, typer.Option(help="Gains are over this method.")] = "mcm",
+    baseline: Annotated[str, typer.Option(help="Report gains over this method.")] = "mcm",
     convention: Annotated[
         str | None,
         typer.Option(
@@ -285,8 +281,10 @@ def compare(
             "fd-shifts or torch-uncertainty."
         ),
     ] = None,
-    accuracy: Annotated[float, typer.Option(min=0.5, max=1.0, help="To certify.")] = 0.95,
-    delta: Annotated[float, typer.Option(min=0.0, max=1.0, help="... but for this.")] = DELTA,
+    accuracy: Annotated[float, typer.Option(min=0.5, max=1.0, help="Accuracy to certify.")] = 0.95,
+    delta: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Probability that the certificate fails.")
+    ] = DELTA,
     resamples: Annotated[int, typer.Option(min=1)] = 1000,
     name: Name = "images",
     model: Model = None,
@@ -296,7 +294,7 @@ def compare(
         bool, typer.Option("--json", help="JSON with the grids of thresholds, no table.")
     ] = False,
 ) -> None:
-    """All methods on one split with paired intervals: from a cache, or from your own arrays."""
+    """Compare methods on one split, with paired intervals, from a cache or your own arrays."""
     from spatialtrust.classify import CAPTION_METHODS, METHODS, Splits, compare_captions
     from spatialtrust.classify import compare as run
     from spatialtrust.classify.rendering import expect_table_ending, to_screen, write_comparison

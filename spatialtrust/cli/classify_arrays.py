@@ -35,7 +35,9 @@ Logits = Annotated[
 ]
 Features = Annotated[
     Path | None,
-    typer.Option(help="Of a second image encoder (N, e), as it made them.", rich_help_panel=_PANEL),
+    typer.Option(
+        help="Features of a second image encoder (N, e), not normalised.", rich_help_panel=_PANEL
+    ),
 ]
 Captions = Annotated[
     Path | None, typer.Option(help="Caption embeddings (N, d).", rich_help_panel=_PANEL)
@@ -54,7 +56,9 @@ ClassFile = Annotated[
 ]
 LogitScale = Annotated[
     float | None,
-    typer.Option(help="Of the model; default: CLIP's 100, which is said.", rich_help_panel=_PANEL),
+    typer.Option(
+        help="Logit scale of the model; default: CLIP's 100 (logged).", rich_help_panel=_PANEL
+    ),
 ]
 
 _ROLES = ("images", "labels", "logits", "features", "captions")
@@ -80,7 +84,9 @@ class ArrayFiles:
 def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
     """Embedded images of each split that has files.
 
-    Raises: InputError naming the option, the file, the array and the row.
+    Raises
+    ------
+    InputError: naming the option, the file, the array and the row.
     """
     from spatialtrust.classify.own_arrays import (
         read_array,
@@ -108,7 +114,7 @@ def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
     if files.texts is None and lone:
         raise InputError("--texts: missing; give one text embedding per class, or --logits")
     if files.logit_scale is None and files.texts is not None:
-        say("the logit scale is taken to be 100, as CLIP's is; say another with --logit-scale")
+        say("assuming CLIP's logit scale of 100; set another with --logit-scale")
     return splits_from_arrays(
         {split: split_from_files(roles) for split, roles in named.items()},
         None if files.texts is None else read_array(files.texts, "texts"),
@@ -121,7 +127,9 @@ def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
 def method_options(given: list[str], method: str) -> dict[str, Any]:
     """``epochs=50`` or ``vilu.epochs=50`` as a keyword of one method.
 
-    Raises: InputError for what is no NAME=VALUE, or names another method.
+    Raises
+    ------
+    InputError: for what is no NAME=VALUE, or names another method.
     """
     options: dict[str, Any] = {}
     for text in given:
@@ -136,7 +144,9 @@ def method_options(given: list[str], method: str) -> dict[str, Any]:
 def grouped_options(given: list[str]) -> dict[str, dict[str, Any]]:
     """``trustvlm.shots=4`` as options by method.
 
-    Raises: InputError for what is no METHOD.OPTION=VALUE.
+    Raises
+    ------
+    InputError: for what is no METHOD.OPTION=VALUE.
     """
     valid = "METHOD.OPTION=VALUE, such as trustvlm.shots=4 (OPTION=VALUE is for --study)"
     options: dict[str, dict[str, Any]] = {}

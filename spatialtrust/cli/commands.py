@@ -1,4 +1,4 @@
-"""The command line: tables or JSON to stdout, talk to stderr, exit code 2 for bad input."""
+"""The command line: results on stdout, messages on stderr, exit code 2 for bad input."""
 
 from __future__ import annotations
 
@@ -50,11 +50,16 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
     json_wanted: Annotated[
         bool,
-        typer.Option("--json", help="Of any command: print JSON, as where stdout is no terminal."),
+        typer.Option(
+            "--json", help="Print JSON, for any command. Default if stdout is no terminal."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -62,7 +67,7 @@ def _options(
 
 @app.command()
 def doctor() -> None:
-    """Check the installation and say what is missing for what."""
+    """Check the installation, and list what is missing and what it is for."""
     from spatialtrust.jobs.doctor import examine, summary
 
     checks = examine()
@@ -77,20 +82,20 @@ def doctor() -> None:
 
 
 ModelOption = Annotated[
-    str, typer.Option("--model", help="Shipped model's name, or the JSON that `fit` wrote.")
+    str, typer.Option("--model", help="Name of a shipped model, or a file from `fit`.")
 ]
 BoxFormat = Annotated[
     str | None,
     typer.Option(
         help="xyxy, xywh, cxcywh, yxyx or yyxx (y0, y1, x0, x1). Default: the file's column "
-        "`box_format`, else told from the numbers, and logged."
+        "`box_format`, otherwise inferred and logged."
     ),
 ]
 BoxUnit = Annotated[
     str | None,
     typer.Option(
         help="pixel, fraction or thousandth (0 to 1000 along each axis). Default: the file's "
-        "column `box_unit`, else told from the numbers, and logged."
+        "column `box_unit`, otherwise inferred and logged."
     ),
 ]
 
@@ -100,32 +105,34 @@ def verify(
     claims: Annotated[Path, typer.Argument(help="CLAIMS.jsonl, .csv or .parquet; .gz of text.")],
     out: Annotated[
         Path,
-        typer.Option(help="Verdicts go here, one row per claim: .parquet, .csv or .jsonl (.gz)."),
+        typer.Option(
+            help="File for the verdicts, one row per claim: .parquet, .csv, .jsonl (.gz)."
+        ),
     ],
     model: ModelOption = TRUST_MODEL,
     min_confidence: Annotated[
         float | None,
         typer.Option(
-            min=0.5, max=1.0, help=f"Plain threshold; promises nothing. Default {MIN_CONFIDENCE}."
+            min=0.5, max=1.0, help=f"Plain threshold; no guarantee. Default {MIN_CONFIDENCE}."
         ),
     ] = None,
     accuracy: Annotated[
         float | None,
-        typer.Option(min=0.5, max=1.0, help="Certified instead: so much of what goes out is right"),
+        typer.Option(min=0.5, max=1.0, help="Guarantee this share of correct output instead."),
     ] = None,
     delta: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="... but for this probability.")
+        float | None, typer.Option(min=0.0, max=1.0, help="Probability that the guarantee fails.")
     ] = None,
     box_format: BoxFormat = None,
     box_unit: BoxUnit = None,
-    explain: Annotated[bool, typer.Option(help="Also say of each claim why, in words.")] = False,
+    explain: Annotated[bool, typer.Option(help="Also explain each verdict in words.")] = False,
 ) -> None:
-    """How far can each claim be trusted, given the boxes?
+    """Check claims against boxes: accept, correct or abstain, each with a probability.
 
-    A claim is a row with `caption` ("The mug is left of the kettle.") or `subject`, `relation` and
-    `object`; `subject_box` and `object_box` of four numbers; and, where you have them, `claim_id`,
-    `image`, `width`, `height`, the VLM's `answer` and `p_yes`, and a `label`. Your columns are
-    kept. Rows that cannot be used abstain, with a reason.
+    Each row is a claim: `caption` ("The mug is left of the kettle.") or `subject`, `relation` and
+    `object`, and `subject_box` and `object_box` of four numbers. Optional: `claim_id`, `image`,
+    `width`, `height`, the VLM's `answer` and `p_yes`, and a `label`. Other columns are kept. Rows
+    that cannot be used abstain, with a reason.
 
         spatialtrust verify claims.jsonl --out verdicts.parquet
 
@@ -165,19 +172,19 @@ _VERIFY_SUMMARY = (
 
 @app.command(name="eval")
 def evaluate(
-    verdicts: Annotated[Path, typer.Argument(help="What `verify` wrote, with a column `label`.")],
+    verdicts: Annotated[Path, typer.Argument(help="File from `verify`, with a column `label`.")],
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap by image; 0: none.")] = 1000,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw it too: risk and coverage, calibration; .png, .svg or .pdf."),
+        typer.Option(help="Also draw risk, coverage and calibration: .png, .svg or .pdf."),
     ] = None,
     seed: int = 0,
 ) -> None:
-    """How good are verdicts whose labels are known?
+    """Evaluate verdicts whose labels are known.
 
-    Prints AUROC, AURC, coverage at 60 to 95 % accuracy beside its ceiling and beside the verifier
-    alone, ECE and Brier, each with a 95 % interval by image, by family of relations, and a
-    reliability table. `--plot figures.png` draws it.
+    Prints AUROC, AURC, ECE, Brier score and the coverage at 60 to 95 % accuracy with its ceiling,
+    for the asserted answers and for the verifier alone, with 95 % intervals by image; also per
+    family of relations, and a reliability table. `--plot figures.png` draws them.
     """
     from spatialtrust.evaluation.figures import evaluate as run
     from spatialtrust.evaluation.figures import render
@@ -210,26 +217,24 @@ def fit(
         Path, typer.Argument(help="Labelled claims (as for verify), or a run folder with labels.")
     ],
     out: Annotated[Path, typer.Option(help="The fitted model, one JSON file.")],
-    base: Annotated[str, typer.Option(help="Model to start from.")] = TRUST_MODEL,
-    name: Annotated[
-        str | None, typer.Option(help="What the data is called; default: file.")
-    ] = None,
+    base: Annotated[str, typer.Option(help="Trust model to start from.")] = TRUST_MODEL,
+    name: Annotated[str | None, typer.Option(help="Name of the data; default: the file.")] = None,
     box_format: BoxFormat = None,
     box_unit: BoxUnit = None,
     certify_only: Annotated[
         bool,
         typer.Option(
-            "--certify-only", help="Leave the base as it is; all random rows certify it, exactly."
+            "--certify-only", help="Do not fit: certify the base model on all random rows, exactly."
         ),
     ] = False,
     seed: int = 0,
 ) -> None:
     """Fit the trust model to your VLM, your detector and your scenes.
 
-    About 200 rows with a `label` (1: true, 0: false), and your VLM's `answer` or `p_yes` if it is
-    to count, set how much the answer weighs and calibrate the result; from 1,000 rows on the trees
-    are fitted anew. All rows certify thresholds too, each scored by a fit without its image, so
-    draw them at random from what the robot will see. Such a certificate is approximate;
+    Needs about 200 rows with a `label` (1: true, 0: false), and your VLM's `answer` or `p_yes` if
+    it should count. They set the weight of the answer and calibrate the result; from 1,000 rows on
+    the trees are refitted. All rows also certify thresholds, each scored by a fit without its
+    image, so draw them at random from what the robot will see. Such a certificate is approximate.
     `--certify-only` fits nothing, changes no probability, and gives an exact one.
     """
     from spatialtrust.io.results import expect_ending
@@ -252,7 +257,7 @@ def fit(
 
 
 models = typer.Typer(
-    help="Which models can be used, where their files are, and how to get them.",
+    help="List models, where their files are, and how to get them.",
     rich_markup_mode="markdown",
 )
 
@@ -261,10 +266,10 @@ models = typer.Typer(
 def backends(
     context: typer.Context,
     relations: Annotated[
-        bool, typer.Option("--relations", help="List the relations instead, with their wordings.")
+        bool, typer.Option("--relations", help="List the relations and their wordings instead.")
     ] = False,
 ) -> None:
-    """Which models can be used, where their files are, and how to get them."""
+    """List models, where their files are, and how to get them."""
     if context.invoked_subcommand is not None:
         return
     if relations:

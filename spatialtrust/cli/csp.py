@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="csp",
-    help="Stated confidence that means something: perturb the objects a question is about, train "
+    help="Train a VLM to state its confidence: perturb the objects a question is about, train "
     "a VLM to say how sure it is, and judge it (arXiv 2504.14848).",
     no_args_is_help=True,
 )
@@ -38,7 +38,7 @@ Checkpoint = Annotated[
     str, typer.Option(help="Generative VLM: a folder, OWNER/NAME in the cache, tabletop:blip2.")
 ]
 ScaleOption = Annotated[
-    str, typer.Option(help="How a confidence is said: percent, percent-open, words or grades.")
+    str, typer.Option(help="Scale of the confidence: percent, percent-open, words or grades.")
 ]
 Kind = Annotated[str, typer.Option(help="Perturbation: noise, blur or occlusion.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
@@ -48,18 +48,18 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")]
 @app.command()
 def build(
     source: Source,
-    out: Annotated[Path, typer.Option(help="Data folder; what is there already is kept.")],
+    out: Annotated[Path, typer.Option(help="Data folder; finished parts are kept.")],
     images: Images = None,
     scale: ScaleOption = "percent",
     target: Annotated[
         str,
-        typer.Option(help="What a level stands for: linear, measured or measured-by-group."),
+        typer.Option(help="Target of a level: linear, measured or measured-by-group."),
     ] = "linear",
     checkpoint: Annotated[
         str | None, typer.Option(help="For measured: the VLM that will be trained.")
     ] = None,
     kind: Kind = "noise",
-    levels: Annotated[int, typer.Option(min=2, max=11, help="Levels of each question.")] = 4,
+    levels: Annotated[int, typer.Option(min=2, max=11, help="Levels per question.")] = 4,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -89,26 +89,32 @@ def build(
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder that `csp build` wrote.")],
+    data: Annotated[Path, typer.Argument(help="Folder from `csp build`.")],
     checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Option(help="Gets a folder a stage, each with model/.")],
+    out: Annotated[
+        Path, typer.Option(help="Output folder: one folder per stage, each with model/.")
+    ],
     stages: Annotated[str, typer.Option(help="sft, or sft,simpo.")] = "sft,simpo",
-    steps: Annotated[int, typer.Option(min=1, help="Of each stage.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Steps per stage.")] = 400,
     rate: Annotated[float, typer.Option(help="Highest learning rate of sft.")] = 1e-4,
     simpo_rate: Annotated[float, typer.Option(help="Highest learning rate of simpo.")] = 2e-5,
-    pictures: Annotated[int, typer.Option(min=1, help="Pictures of a step.")] = 16,
-    texts: Annotated[int, typer.Option(min=1, help="Questions about each, at most.")] = 2,
-    accumulate: Annotated[int, typer.Option(min=1, help="Parts of a step, to save memory.")] = 1,
-    part: Annotated[str, typer.Option(help="What is trained: language, or all.")] = "language",
-    lora: Annotated[int, typer.Option(min=0, help="Rank of the adapter; 0: the weights.")] = 16,
-    beta: Annotated[float, typer.Option(help="Of SimPO.")] = 2.0,
-    gamma: Annotated[float, typer.Option(help="Margin of SimPO.")] = 0.5,
+    pictures: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
+    texts: Annotated[int, typer.Option(min=1, help="Most questions per image and step.")] = 2,
+    accumulate: Annotated[
+        int, typer.Option(min=1, help="Split each step into parts, to save memory.")
+    ] = 1,
+    part: Annotated[str, typer.Option(help="Which part to train: language or all.")] = "language",
+    lora: Annotated[
+        int, typer.Option(min=0, help="Rank of the LoRA adapter; 0: train the weights.")
+    ] = 16,
+    beta: Annotated[float, typer.Option(help="SimPO's beta.")] = 2.0,
+    gamma: Annotated[float, typer.Option(help="SimPO's margin.")] = 0.5,
     falling: Annotated[
-        float, typer.Option(help="Weight of: less sure on the corrupted picture; 0: without.")
+        float, typer.Option(help="Weight of lower confidence on corrupted images; 0: none.")
     ] = 0.5,
-    keep: Annotated[float, typer.Option(help="Weight of likelihood beside SimPO.")] = 0.2,
+    keep: Annotated[float, typer.Option(help="Weight of the likelihood term in SimPO.")] = 0.2,
     shuffled: Annotated[
-        bool, typer.Option("--shuffled", help="A control: another question's picture.")
+        bool, typer.Option("--shuffled", help="Control: train on another question's image.")
     ] = False,
     checkpointing: Annotated[
         bool, typer.Option("--checkpointing", help="Recompute activations, to save memory.")
@@ -163,22 +169,22 @@ def train(
 @app.command(name="eval")
 def evaluate(
     source: Source,
-    checkpoint: Annotated[list[str], typer.Option(help="VLMs to judge; give it again for more.")],
-    out: Annotated[Path, typer.Option(help="Gets figures.json and reliability.png.")],
+    checkpoint: Annotated[list[str], typer.Option(help="VLM to evaluate (repeatable).")],
+    out: Annotated[Path, typer.Option(help="Folder for figures.json and reliability.png.")],
     images: Images = None,
     scale: Annotated[
-        str | None, typer.Option(help="Default: what the VLM was trained to, else percent.")
+        str | None, typer.Option(help="Default: the scale it was trained on, else percent.")
     ] = None,
     levels: Annotated[str, typer.Option(help="Noise levels, 0 first.")] = "0,20,40,60,80,100",
     kind: Kind = "noise",
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap by image; 0: none.")] = 500,
     shuffled: Annotated[
-        bool, typer.Option("--shuffled", help="A control: judged on other pictures.")
+        bool, typer.Option("--shuffled", help="Control: evaluate on other images.")
     ] = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """How good are stated confidences? ECE, Brier, AUROC, accuracy and F1, with 95 % intervals.
+    """Evaluate stated confidences: ECE, Brier, AUROC, accuracy and F1, with 95 % intervals.
 
     Beside them: the VLM's own p_yes, and p_yes after Platt scaling on the same labels, which any
     stated confidence has to beat. A file in the form of POPE has no boxes: it is judged clean.
@@ -221,17 +227,17 @@ def evaluate(
 
 @app.command()
 def tabletop(
-    out: Annotated[Path, typer.Option(help="Folder of the study; it goes on where it was.")] = (
+    out: Annotated[Path, typer.Option(help="Folder of the study; a stopped study continues.")] = (
         Path("out/csp")
     ),
     checkpoint: Checkpoint = "tabletop:blip2",
     seeds: Annotated[int, typer.Option(min=1, max=10, help="Repetitions.")] = 3,
     target: Annotated[
-        str, typer.Option(help="What a level stands for: linear, measured, measured-by-group.")
+        str, typer.Option(help="Target of a level: linear, measured, measured-by-group.")
     ] = "measured",
     dry_run: Annotated[
         str | None,
-        typer.Option(help="llava or qwen2-vl: a tiny random model of that shape, two steps."),
+        typer.Option(help="llava or qwen2-vl: two steps of a tiny random model of that kind."),
     ] = None,
 ) -> None:
     """From scratch to the table on rendered scenes: before, stage 1, stage 2, and the controls.
@@ -266,12 +272,12 @@ def tabletop(
 def levels(
     image: Annotated[Path, typer.Argument(help="Picture.")],
     objects: Annotated[str, typer.Option(help="JSON: a box x1, y1, x2, y2, or a list of regions.")],
-    out: Annotated[Path, typer.Option(help="PNG: a row a kind, a column a level.")] = Path(
+    out: Annotated[Path, typer.Option(help="PNG: one row per kind, one column per level.")] = Path(
         "levels.png"
     ),
     seed: Seed = 0,
 ) -> None:
-    """Show what the levels of noise, blur and occlusion leave of some objects."""
+    """Draw some objects at every level of noise, blur and occlusion."""
     from spatialtrust.csp.drawing import draw_levels
     from spatialtrust.csp.questions import listed_regions
     from spatialtrust.errors import InputError
@@ -288,13 +294,15 @@ def levels(
 
 @app.command()
 def existence(
-    detections: Annotated[Path, typer.Argument(help="Boxes in any form that is read.")],
-    out: Annotated[Path, typer.Option(help="Questions in the form of POPE's files (.jsonl).")],
+    detections: Annotated[Path, typer.Argument(help="Recorded boxes, in any supported format.")],
+    out: Annotated[Path, typer.Option(help="Questions in POPE's format (.jsonl).")],
     kind: Annotated[str, typer.Option(help="random, popular or adversarial.")] = "random",
-    each: Annotated[int, typer.Option(min=1, help="Yes and no questions an image, each.")] = 3,
+    each: Annotated[
+        int, typer.Option(min=1, help="Questions per image with answer yes, and as many with no.")
+    ] = 3,
     seed: Seed = 0,
 ) -> None:
-    """Make questions like POPE's from boxes: is it there, of things that are and that are not."""
+    """Make questions like POPE's from boxes: is an object in the image or not?"""
     from spatialtrust.csp.existence import make_questions, things_in, write_pope
 
     rows = make_questions(things_in(detections), kind, each, seed)

@@ -31,68 +31,68 @@ Images = Annotated[
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder: tables, graphs/ and overlays/.")]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="TOML with settings; options given here win.")
+    Path | None, typer.Option("--config", help="TOML file with settings; command-line options win.")
 ]
 Detections = Annotated[
-    Path | None, typer.Option(help="Boxes recorded elsewhere; short for --detector recorded:FILE.")
+    Path | None, typer.Option(help="Recorded boxes; short for --detector recorded:FILE.")
 ]
 Detector = Annotated[str | None, typer.Option(help="Backend reference of the detector.")]
 Asker = Annotated[
-    str | None, typer.Option(help="Backend reference of the VLM, or none: boxes alone.")
+    str | None, typer.Option(help="Backend reference of the VLM, or none: use boxes alone.")
 ]
 Signals = Annotated[
     str | None,
-    typer.Option(help="Asked of the VLM: answer, and paraphrases, orbit, noise, crop besides."),
+    typer.Option(help="What to ask the VLM: answer; also paraphrases, orbit, noise, crop."),
 ]
 Objects = Annotated[
     str | None,
     typer.Option(help='Phrases to look for: "mug, kettle, table", or "mug. kettle. table."'),
 ]
-Vocabulary = Annotated[Path | None, typer.Option(help="File of phrases to look for, one a line.")]
+Vocabulary = Annotated[Path | None, typer.Option(help="File of phrases to look for, one per line.")]
 ClaimsFile = Annotated[
     Path | None,
-    typer.Option("--claims", help="Your own claims, as for verify, with answers or not."),
+    typer.Option("--claims", help="Your own claims, as for verify, with or without answers."),
 ]
 Relations = Annotated[str | None, typer.Option(help='Such as "left of, above, on".')]
-Pairs = Annotated[str | None, typer.Option(help='Only these, such as "mug:kettle, mug:table".')]
-MaxObjects = Annotated[int | None, typer.Option(help="Objects paired per image.")]
+Pairs = Annotated[str | None, typer.Option(help='Only these pairs: "mug:kettle, mug:table".')]
+MaxObjects = Annotated[int | None, typer.Option(help="Most objects per image to pair.")]
 Model = Annotated[
-    str | None, typer.Option(help="Trust model: auto, a shipped one, or the file fit wrote.")
+    str | None, typer.Option(help="Trust model: auto, a shipped one, or a file from fit.")
 ]
 MinConfidence = Annotated[
     float | None,
-    typer.Option(help=f"Plain threshold, 0.5 to 1; promises nothing. Default {MIN_CONFIDENCE}."),
+    typer.Option(help=f"Plain threshold, 0.5 to 1; no guarantee. Default {MIN_CONFIDENCE}."),
 ]
-Accuracy = Annotated[float | None, typer.Option(help="Certified threshold instead; see fit.")]
+Accuracy = Annotated[float | None, typer.Option(help="Use a certified threshold instead; see fit.")]
 Precision = Annotated[
-    float | None, typer.Option(help="Certified threshold per relation instead; see fit.")
+    float | None, typer.Option(help="Use a certified threshold per relation instead; see fit.")
 ]
-Delta = Annotated[float | None, typer.Option(help="... but for this probability.")]
+Delta = Annotated[float | None, typer.Option(help="Probability that the guarantee fails.")]
 Formats = Annotated[str | None, typer.Option(help="Graph files: json, graphml, dot, txt.")]
 Overlays = Annotated[
-    bool | None, typer.Option("--overlays/--no-overlays", help="Draw graphs onto images.")
+    bool | None, typer.Option("--overlays/--no-overlays", help="Draw graphs on images.")
 ]
 Repair = Annotated[
-    bool | None, typer.Option("--repair/--no-repair", help="Drop contradicting edges.")
+    bool | None, typer.Option("--repair/--no-repair", help="Remove edges that contradict others.")
 ]
 AllEdges = Annotated[
     bool | None,
-    typer.Option("--all-edges/--few-edges", help="Keep edges that others imply, or far apart."),
+    typer.Option("--all-edges/--few-edges", help="Also show implied and far edges."),
 ]
 Engine = Annotated[str | None, typer.Option(help="local, or ray.")]
-PartSize = Annotated[int | None, typer.Option(help="Images in memory at a time.")]
-ScoreThreshold = Annotated[
-    float | None, typer.Option(help="A detector's box that scores less is not there.")
+PartSize = Annotated[
+    int | None, typer.Option(help="Images per part; one part is in memory at a time.")
 ]
+ScoreThreshold = Annotated[float | None, typer.Option(help="Discard boxes that score below this.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... or auto.")]
 Explain = Annotated[
     bool,
     typer.Option(
-        "--explain", help="Say of every candidate why it is an edge or was cut: RUN/why.csv."
+        "--explain", help="Explain every candidate: why it was kept or cut (RUN/why.csv)."
     ),
 ]
 Remake = Annotated[
-    bool, typer.Option("--remake", help="Make detections and answers again if settings differ.")
+    bool, typer.Option("--remake", help="Redo detections and answers if settings differ.")
 ]
 
 
@@ -126,13 +126,13 @@ def graph(
     explain: Explain = False,
     remake: Remake = False,
     write_config: Annotated[
-        bool, typer.Option("--write-config", help="Print the settings as TOML, and do nothing.")
+        bool, typer.Option("--write-config", help="Print the settings as TOML and exit.")
     ] = False,
 ) -> None:
-    """Images in, scene graphs out: tables, a graph and a picture per image, in one run folder.
+    """Build scene graphs from images: tables, and a graph and a picture per image, in one folder.
 
-    A run that was stopped goes on where it was. With --asker none the verifier itself proposes the
-    edges from boxes; the threshold is then a plain one, and directions are the viewer's.
+    Repeat the command to continue a run that was stopped. With --asker none, the verifier proposes
+    edges from boxes alone, at a plain threshold. Left and right are the viewer's.
 
         spatialtrust graph photos/ --detections boxes.json --asker none --out run/
 
@@ -186,7 +186,7 @@ def detect(
     score_threshold: ScoreThreshold = None,
     remake: Remake = False,
 ) -> None:
-    """Find objects in images: the tables images and detections of a run folder."""
+    """Find objects in images; writes the tables images and detections of a run folder."""
     if not images or out is None:
         raise typer.BadParameter("give images and --out; see spatialtrust detect --help")
     settings = _settings(
@@ -211,7 +211,7 @@ def make_claims(
     engine: Engine = None,
     remake: Remake = False,
 ) -> None:
-    """Say what to claim of each image: all pairs of its objects, or your own claims."""
+    """Choose the claims about each image: all pairs of its objects, or your own."""
     settings = _settings(
         config,
         run,
@@ -250,7 +250,7 @@ def gather(run: Run, config: ConfigFile = None, engine: Engine = None) -> None:
 
 
 def fuse(run: Run, config: ConfigFile = None, model: Model = None, engine: Engine = None) -> None:
-    """Turn evidence into P(the claim is true), by a trust model."""
+    """Turn evidence into P(the claim is true) with a trust model."""
     _run(_settings(config, run, model=model, engine=engine), run, ["fuse"])
 
 
@@ -265,9 +265,9 @@ def decide(
     engine: Engine = None,
     explain: Explain = False,
 ) -> None:
-    """Accept, correct or abstain, at another threshold: no model of vision is touched.
+    """Accept, correct or abstain at another threshold, without rerunning any model.
 
-    Graphs and pictures that were linked before are linked again.
+    Existing graphs and pictures are rebuilt.
     """
     settings = _settings(
         config,
@@ -292,7 +292,7 @@ def link(
     engine: Engine = None,
     explain: Explain = False,
 ) -> None:
-    """Make scene graphs and pictures of the verdicts."""
+    """Build scene graphs and pictures from the verdicts."""
     settings = _settings(
         config,
         run,
@@ -307,38 +307,42 @@ def link(
 
 def label(
     run: Run,
-    out: Annotated[Path | None, typer.Option(help="The CSV; default: labels.csv in RUN.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write; default: labels.csv in RUN.")
+    ] = None,
     rows: Annotated[int, typer.Option(min=2, help="How many claims to judge.")] = 200,
     certify_only: Annotated[
         bool,
-        typer.Option("--certify-only", help="All at random, for `fit --certify-only`."),
+        typer.Option("--certify-only", help="Draw all at random, for `fit --certify-only`."),
     ] = False,
     whole_images: Annotated[
         int | None,
-        typer.Option("--images", min=2, help="Instead: all edges of so many whole images."),
+        typer.Option("--images", min=2, help="Instead, write all edges of this many images."),
     ] = None,
     accuracy: Annotated[
         float | None,
-        typer.Option(help="The accuracy to be certified; else 0.8, 0.9 and 0.95 are looked at."),
+        typer.Option(help="Accuracy to certify; default: report 0.8, 0.9 and 0.95."),
     ] = None,
-    delta: Annotated[float | None, typer.Option(help="... but for this probability.")] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="Probability that the guarantee fails.")
+    ] = None,
     seed: int = 0,
 ) -> None:
-    """Write claims to judge: half at random to certify thresholds, half to fit the model.
+    """Write claims for a person to judge: half certify thresholds, half fit the model.
 
     Open the page beside the CSV and judge with the keys y and n; what it exports replaces the CSV.
     Or fill the column `label` with 1 (true) or 0, looking at the column `picture`. Then:
 
         spatialtrust fit RUN --out mine.json
 
-    If a threshold with a guarantee is all you need, `--certify-only` here and there gets the most
-    out of few labels: every label certifies, and the model stays as it is.
+    If you only need a certified threshold, pass `--certify-only` to both commands: every label
+    certifies, and the model does not change.
 
-    What these labels can certify at best is said before anyone judges: how many images certify,
-    which accuracy can be reached with how many mistakes, and how many more images it needs.
+    Before you judge, this prints the best that the labels can certify: how many images certify,
+    which accuracy is possible with how many mistakes, and how many more images you need.
 
-    With `--images 30` the edges of so many whole graphs are judged; `fit` then certifies
-    `--accuracy` and `--precision` for repaired graphs.
+    `--images 30` writes all edges of 30 graphs instead; `fit` then certifies `--accuracy` and
+    `--precision` for repaired graphs.
     """
     from spatialtrust.io.results import expect_ending
     from spatialtrust.jobs.labelling import write_labels
@@ -389,7 +393,7 @@ def _run(
     remake: bool = False,
     explain: bool = False,
 ) -> None:
-    """Prepare and run, with a bar, notes and warnings on stderr and the summary on stdout."""
+    """Prepare and run: progress, notes and warnings on stderr, the summary on stdout."""
     from spatialtrust.run.models import Models
     from spatialtrust.run.plan import execute, prepare
 

@@ -13,18 +13,18 @@ from spatialtrust.defaults import TRUST_MODEL
 
 def judge(
     results: Annotated[
-        Path, typer.Argument(help="Of VLMEvalKit, lmms-eval, POPE or What'sUp: one row a question.")
+        Path, typer.Argument(help="Result file of VLMEvalKit, lmms-eval, POPE or What'sUp.")
     ],
     boxes: Annotated[
         Path | None,
         typer.Option(help="Claims with boxes, as for verify; claim_id is the question's id."),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="POPE's questions, where the answers have no labels.")
+        Path | None, typer.Option(help="POPE's questions, if the answers have no labels.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="A row for each of the file's: .parquet, .csv or .jsonl (.gz)."),
+        typer.Option(help="Output, one row per row of the file: .parquet, .csv, .jsonl (.gz)."),
     ] = None,
     model: Annotated[
         str, typer.Option(help="Trust model for the claims with boxes.")
@@ -32,7 +32,7 @@ def judge(
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap by cluster; 0: none.")] = 1000,
     seed: int = 0,
 ) -> None:
-    """Which answers of a result file were right, and which could have been trusted?
+    """Report which answers of a result file were right, and which to trust.
 
     Accuracy and selective-prediction figures of all rows and of each relation or sub-task, with
     intervals that draw whole images, or whole questions where they come in variants. Every row of

@@ -1,4 +1,4 @@
-"""``spatialtrust monitor``: does the promise still hold on what comes in?"""
+"""``spatialtrust monitor``: does the guarantee still hold on what comes in?"""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import typer
 from spatialtrust.cli.output import emit, say
 
 WITHDRAWN = 3
-"""Exit code of a promise that no longer stands."""
+"""Exit code of a guarantee that no longer stands."""
 
 
 def monitor(
     model: Annotated[
-        str, typer.Argument(help="That made the verdicts: a shipped model's name, or its JSON.")
+        str, typer.Argument(help="Trust model of the verdicts: a shipped name, or its file.")
     ],
     verdicts: Annotated[
         list[Path],
-        typer.Argument(help="What `verify` wrote, in time order, its manifest beside each."),
+        typer.Argument(help="Files from `verify` in time order, each next to its manifest."),
     ],
     state: Annotated[
-        Path, typer.Option(help="What was seen so far: begun here, and gone on with next time.")
+        Path, typer.Option(help="State file: created if missing, continued otherwise.")
     ],
     delta: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Probability of ever withdrawing a promise that holds. Default: the rule's; "
-            "0.1 without a promise.",
+            help="Probability of ever withdrawing a guarantee that holds. Default: the rule's; "
+            "0.1 without a guarantee.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of drawing one claim an image.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw of one claim per image.")] = 0,
 ) -> None:
-    """Does the promise still hold? Watch verdicts, and withdraw it when it does not.
+    """Watch verdicts, and withdraw the guarantee if it no longer holds.
 
     The rule stands in the verdicts' manifests. Two tests, valid however often you look: are the
     images like those that the rule was certified on (no labels needed), and, where some claims
@@ -43,9 +43,9 @@ def monitor(
     wrong? Each may be wrong with half of delta. What merely looks odd is said on stderr and
     withdraws nothing.
 
-    A file is one batch. Give each file once, in time order; give it again when labels were filled
-    in, and only these are counted. Exit code 0: the promise stands; **3: it is withdrawn**, for
-    good (fit or certify anew, and begin another state); 2: bad input; 1: the model cannot promise.
+    A file is one batch. Pass each file once, in time order. Pass it again after filling in labels;
+    only the labels are then counted. Exit code 0: the guarantee stands; **3: it is withdrawn**, for
+    good (certify again, with a new state file); 2: bad input; 1: the model has no guarantee.
 
         spatialtrust verify monday.jsonl --out monday.parquet --accuracy 0.8 --delta 0.1
 
@@ -60,7 +60,7 @@ def monitor(
         for warning in file["warnings"]:
             say(f"warning: {file['file']}: {warning}")
     for ground in found["grounds"]:
-        say(f"the promise is withdrawn: {ground}")
+        say(f"the guarantee is withdrawn: {ground}")
     emit({"state": state, **found})
     if found["withdrawn"]:
         raise typer.Exit(WITHDRAWN)

@@ -53,7 +53,7 @@ class Questions:
     ----------
     table: rows of ``SCHEMA``, sorted by image, then ``question_id``.
     dropped: reason to number of rows.
-    notes: what was assumed, a sentence each.
+    notes: what was inferred, a sentence each.
     yes_or_no: whether all answers are yes or no.
     """
 

@@ -34,10 +34,10 @@ class Grid:
     thresholds
         Strictly descending confidences.
     share, risk
-        What is predicted at each threshold, by earlier, disjoint rows or by the model's own
-        probabilities: the share of units (claims, or images with a claim) accepted, and the share
-        of those that is wrong. Empty where nothing is predicted; a certification then starts at the
-        strictest threshold it can test.
+        Predictions at each threshold, from earlier, disjoint rows or from the model's own
+        probabilities: the share of units (claims, or images with a claim) accepted, and the error
+        rate among them. Empty without predictions; certification then starts at the strictest
+        threshold it can test.
     """
 
     thresholds: tuple[float, ...]
@@ -96,10 +96,9 @@ class Grid:
     ) -> Self:
         """Thresholds at equal steps of coverage, with the risk that the confidences state.
 
-        No label is looked at, so the very rows that certify may fix their grid: where they start
-        is decided by what the model says of them, not by what is true. Confidences have to be
-        probabilities of being right; where they are wrong, fewer thresholds are found and no
-        promise is broken.
+        This uses no label, so the certifying rows may fix their own grid: the start depends on the
+        model's predictions, not on the truth. Confidences must be probabilities of being
+        right. If they are wrong, fewer thresholds are found, but the guarantee holds.
 
         >>> grid = Grid.predicted([0.9, 0.8, 0.7, 0.6], steps=2)
         >>> [round(risk, 2) for risk in grid.risk]
@@ -164,9 +163,9 @@ def certify(
     groups
         (rows,) image of each row; needed for ``unit="image"``.
     reserve
-        Share of ``alpha`` that is kept back: thresholds are tested at ``alpha * (1 - reserve)``.
-        For confidences out of fold, which speak of the procedure and not of the very model that is
-        used; the certificate is then approximate.
+        Share of ``alpha`` to hold back: thresholds are tested at ``alpha * (1 - reserve)``.
+        For out-of-fold confidences, which describe the procedure and not the final model; the
+        certificate is then approximate.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class CertifyingRows:
         were fitted without its image (out of fold), the one that is used has seen them all, and a
         certificate is approximate.
     relation: int16 (N,), place in ``relations.NAMES``, -1: not known today. None: the rows do not
-        say, and promise nothing of single relations.
+        say, and guarantee nothing of single relations.
     repaired_at: the rows are candidates of whole images, ``p_true`` NaN of all that no graph has
         which was decided at this plain threshold and then repaired. None: claims drawn at random.
     """
@@ -113,10 +113,9 @@ class CertifyingRows:
         """
         if self.relation is None:
             raise GuaranteeError(
-                f"the rows that certify on {calibrated_on} do not say of which relation they are "
-                "(they were stored before that was kept), so nothing can be promised per relation; "
-                "fit the model again (spatialtrust fit), or give accuracy, which promises for all "
-                "relations together"
+                f"the rows that certify on {calibrated_on} do not name their relation (an earlier "
+                "version stored them), so there is no guarantee per relation; fit the model again "
+                "(spatialtrust fit), or give accuracy, a guarantee for all relations together"
             )
         return certify_gate(
             np.where(self.asserted >= 0, self.p_true, np.nan),

@@ -1,13 +1,13 @@
 """A threshold per relation: commit an edge only where the labels of its relation support it.
 
-One threshold for all relations promises an average: `left of`, which boxes tell well, pays for
-`on`. A gate has a threshold for each, found on the rows of that relation alone, and says of which
-relations too few labels are known to promise anything; of these it commits nothing.
+One threshold for all relations guarantees an average: `left of`, which boxes determine well, makes
+up for `on`. A gate has a threshold for each, found on the rows of that relation alone. It lists the
+relations with too few labels for a guarantee, and commits none of their edges.
 
-What is promised: with probability at least 1 - delta over the draw of the certifying rows, **all**
-of these promises hold at once: of what is committed of a relation, a share of at most 1 -
-`precision` is wrong per image, on data like these rows. delta is split evenly among the relations
-that have enough images to pass a test without an error at all; counting images looks at no label.
+The guarantee: with probability at least 1 - delta over the draw of the certifying rows, **all** of
+these hold at once: of what is committed of a relation, at most a share 1 - `precision` is wrong per
+image, for data like these rows. delta is split evenly among the relations with enough images to
+pass a test without any error; counting images uses no label.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Gate:
 
     Attributes
     ----------
-    precision, delta: what is promised of every relation with a threshold, see the module.
+    precision, delta: what is guaranteed of every relation with a threshold, see the module.
     relations: one entry each. A relation that is not listed commits nothing.
     unit, calibrated_on, reserve, repaired_at: see :class:`~spatialtrust.decision.rule.DecisionRule`
     """
@@ -109,7 +109,7 @@ class Gate:
 
     @property
     def certified(self) -> bool:
-        """Always: a gate is made of promises, even if none could be given."""
+        """Always: a gate is made of guarantees, even if none could be given."""
         return True
 
     def thresholds(self) -> NDArray[np.float32]:
@@ -145,13 +145,13 @@ class Gate:
 
     def __str__(self) -> str:
         close = "approximately, " if self.reserve else ""
-        promised = [str(entry) for entry in self.relations if entry.threshold is not None]
+        guaranteed = [str(entry) for entry in self.relations if entry.threshold is not None]
         none = [str(entry) for entry in self.relations if entry.threshold is None]
         return (
             f"{close}at least {self.precision:.1%} of each relation's edges right per {self.unit}"
             f"{of_graphs(self.repaired_at)} with probability {1 - self.delta:.0%} on data like "
-            f"{self.calibrated_on}: {'; '.join(promised) or 'of no relation'}"
-            + (f". Nothing is promised and nothing kept of: {'; '.join(none)}" if none else "")
+            f"{self.calibrated_on}: {'; '.join(guaranteed) or 'of no relation'}"
+            + (f". Nothing is guaranteed and nothing kept of: {'; '.join(none)}" if none else "")
         )
 
     def to_dict(self) -> dict[str, Any]:

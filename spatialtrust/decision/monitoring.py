@@ -1,18 +1,18 @@
-"""Does a certified promise still hold? Watch a stream and withdraw the promise when it does not.
+"""Watch a stream of verdicts, and withdraw a certified guarantee if it no longer holds.
 
 Two tests by betting (:mod:`spatialtrust.decision.betting`), both valid at any time:
 
 - *alike*, without labels: are the stream's images exchangeable with the certification rows? The
   ranks of each image's scores among all before it are bet on, score by score, each at its share
   of the level (ranks of one score are fair bets given its own past, not given another's, so their
-  wealth is not averaged). Where it fails, the promise does not apply: it was made on data like the
+  wealth is not averaged). If it fails, the guarantee does not apply: it is for data like the
   certification rows.
-- *risk*, with spot labels: is at most alpha of what goes out wrong? Errors are bet on. Where it
-  fails, the promise is broken.
+- *risk*, with spot labels: is at most alpha of the output wrong? Errors are bet on. If it fails,
+  the guarantee is broken.
 
-A certified rule gives each test half of ``delta``: a promise that holds is withdrawn with
-probability at most ``delta``, ever. A plain rule promises nothing, has no risk to test, and leaves
-all of ``delta`` to the first test.
+A certified rule gives each test half of ``delta``: a guarantee that holds is withdrawn with
+probability at most ``delta``, ever. A plain rule guarantees nothing and has no risk to test, so
+the first test gets all of ``delta``.
 """
 
 from __future__ import annotations
@@ -67,18 +67,18 @@ _TOLD: Final = {
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of the promise after a batch.
+    """The state of the guarantee after a batch.
 
     Attributes
     ----------
-    withdrawn: whether the promise no longer stands, and so for good.
+    withdrawn: whether the guarantee is withdrawn, which is final.
     grounds: why, one sentence each.
     warnings: how this batch differs from the certification rows beyond chance; no withdrawal.
     images: images of the stream that were ranked.
     labelled: units (images, or claims where the rule's unit is the claim) with a spot label.
     unused: rows of this batch that no test could use, by reason.
     alike, risk: log-wealth, wealth, most there was, and what a withdrawal takes; risk is None where
-        the rule promises nothing.
+        the rule guarantees nothing.
     """
 
     withdrawn: bool
@@ -137,7 +137,7 @@ class Monitor:
         ----------
         certifying: the model's, the rows that the rule was certified on.
         rule: by which claims go out.
-        delta: probability with which a promise that holds may be withdrawn; None: the rule's, or
+        delta: probability with which a guarantee that holds may be withdrawn; None: the rule's, or
             0.1 where it is plain.
         seed: of the draws of one claim an image, and of ties.
 
@@ -170,7 +170,7 @@ class Monitor:
 
     @property
     def withdrawn(self) -> bool:
-        """Whether the promise no longer stands."""
+        """Whether the guarantee no longer stands."""
         return self._unlike_at is not None or self.risk.reached_at is not None
 
     @property
@@ -218,7 +218,7 @@ class Monitor:
         if self.rule.certified:
             unused |= self._check(rows, generator)
         elif rows.label is not None:
-            unused["label, but the rule promises nothing"] = int(np.isfinite(rows.label).sum())
+            unused["label, but the rule guarantees nothing"] = int(np.isfinite(rows.label).sum())
         return self.status(warnings, {why: count for why, count in unused.items() if count})
 
     def status(
@@ -233,7 +233,7 @@ class Monitor:
             )
         if self.risk.reached_at is not None:
             grounds.append(
-                f"more than {self.rule.alpha:.1%} of what goes out is wrong "
+                f"more than {self.rule.alpha:.1%} of the output is wrong "
                 f"(labelled {self.rule.unit} {self.risk.reached_at})"
             )
         return Status(

@@ -1,6 +1,6 @@
 """When to accept a claim, correct it or abstain, and what can be guaranteed about that.
 
-A rule is one threshold. A plain one is what the user asked for and promises nothing; a certified
+A rule is one threshold. A plain one is what the user asked for and guarantees nothing; a certified
 one was found on labelled rows (`spatialtrust.decision.certification`) so that, with probability at
 least 1 - delta over the draw of those rows, at most a share alpha of what it emits is wrong **on
 data like them**.
@@ -44,7 +44,7 @@ class DecisionRule:
         ``accept``: emit what is asserted where P(asserted is right) >= threshold. Or
         ``accept+correct``: also emit the opposite where P(the opposite is right) >= threshold.
     threshold
-        Smallest confidence that is emitted; None: no threshold meets the guarantee, emit nothing.
+        Smallest confidence to emit; None: no threshold meets the guarantee, so emit nothing.
     alpha, delta
         With probability at least ``1 - delta`` the risk is at most ``alpha``; None: a plain
         threshold, no guarantee.
@@ -62,7 +62,7 @@ class DecisionRule:
         ``claim``: the risk of a claim, claims independent. ``image``: the expected share wrong of
         an image's emitted claims, over images with one; claims of an image may depend.
     calibrated_on
-        The data for whose like the guarantee holds.
+        Description of the data that the guarantee applies to.
     grid, started_at
         Thresholds fixed beforehand, and the first that was tested (None: none was).
     reserve
@@ -98,7 +98,7 @@ class DecisionRule:
 
     @classmethod
     def plain(cls, threshold: float, rule: Kind = "accept+correct") -> Self:
-        """A confidence threshold that promises nothing.
+        """A confidence threshold without a guarantee.
 
         >>> print(DecisionRule.plain(0.8))
         plain confidence threshold 0.8 (accept+correct): no guarantee
@@ -114,7 +114,7 @@ class DecisionRule:
         return self.alpha is not None
 
     def accepts(self, confidence: ArrayLike) -> NDArray[np.bool_]:
-        """Where a confidence reaches the threshold; never where it is NaN."""
+        """Mask of confidences that reach the threshold; False for NaN."""
         scores = confidences(confidence)
         if self.threshold is None:
             return np.zeros(scores.shape, dtype=np.bool_)
@@ -125,15 +125,15 @@ class DecisionRule:
         if self.alpha is None or self.delta is None:
             return f"plain confidence threshold {self.threshold:g} ({self.rule}): no guarantee"
         close = "approximately, " if self.reserve else ""
-        promise = (
+        guarantee = (
             f"{close}at most {self.alpha:.1%} wrong per {self.unit}{of_graphs(self.repaired_at)} "
             f"with probability {1 - self.delta:.0%} on data like {self.calibrated_on} ({self.rule})"
         )
         seen = f"{self.errors} of {self.n} wrong, bound {self.bound:.3f}"
         if self.threshold is None:
-            return f"no threshold guarantees {promise}: {seen}; everything abstains"
+            return f"no threshold guarantees {guarantee}: {seen}; everything abstains"
         return (
-            f"{promise}: threshold {self.threshold:.4g}, {seen}, coverage {self.coverage:.1%} "
+            f"{guarantee}: threshold {self.threshold:.4g}, {seen}, coverage {self.coverage:.1%} "
             f"(accepting alone: at most {self.ceiling:.1%})"
         )
 

@@ -49,7 +49,7 @@ class Evaluation(dict[str, Any]):
 
 
 def evaluate(verdicts: Any, *, resamples: int = 1000, seed: int = 0) -> Evaluation:
-    """All figures of verdicts with labels.
+    """Evaluate verdicts with labels.
 
     Parameters
     ----------

@@ -88,7 +88,9 @@ class FailurePredictor:
     def set_params(self, **parameters: Any) -> Self:
         """Change parameters; what was fitted before stays until `fit` is called again.
 
-        Raises: InputError for a name that is no parameter.
+        Raises
+        ------
+        InputError: for a name that is no parameter.
         """
         known = self.parameters()
         if unknown := set(parameters) - set(known):
@@ -102,7 +104,9 @@ class FailurePredictor:
     def check(self) -> None:
         """Refuse parameters out of range; `fit` calls it, whoever only plans to fit may.
 
-        Raises: InputError naming the parameter and what is valid.
+        Raises
+        ------
+        InputError: naming the parameter and what is valid.
         """
 
     @property
@@ -113,7 +117,10 @@ class FailurePredictor:
     def save(self, path: str | Path) -> Path:
         """Write parameters and fitted state to one ``.safetensors`` file, atomically.
 
-        Raises: NotFittedError before `fit`; FileError where the file cannot be written.
+        Raises
+        ------
+        NotFittedError: before `fit`.
+        FileError: the file cannot be written.
         """
         facts = self._fitted()
         header = {
@@ -133,8 +140,10 @@ class FailurePredictor:
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; `FailurePredictor.load` reads any method's file.
 
-        Raises: FileError for a file that is missing, truncated, foreign, of another format
-        version, or of another method.
+        Raises
+        ------
+        FileError: for a file that is missing, truncated, foreign, of another format version, or of
+            another method.
         """
         header, tensors = _read(Path(path))
         kind = _kind(header["method"])
@@ -154,7 +163,9 @@ class FailurePredictor:
     def expect_model(self, embedding_model: str) -> None:
         """Refuse embeddings of another model than the one given to `bind`.
 
-        Raises: InputError naming both models.
+        Raises
+        ------
+        InputError: naming both models.
         """
         known = self._fitted().get("embedding_model")
         if known is not None and known != embedding_model:

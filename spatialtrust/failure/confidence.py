@@ -26,9 +26,13 @@ def mcm(logits: ArrayLike, *, temperature: float = 1.0) -> Float64:
 
     Also known as maximum concept matching and maximum softmax probability.
 
-    Returns: (N,) in [1/K, 1].
+    Returns
+    -------
+    (N,) in [1/K, 1].
 
-    Raises: InputError for logits that are not finite or have fewer than two classes.
+    Raises
+    ------
+    InputError: for logits that are not finite or have fewer than two classes.
 
     Source: Ming et al. 2022, arXiv 2211.13445, eq. 2; Hendrycks and Gimpel 2017.
 
@@ -52,7 +56,9 @@ def max_logit(logits: ArrayLike) -> Float64:
 def max_cosine(logits: ArrayLike, logit_scale: float) -> Float64:
     """The largest cosine similarity, ``max_k z_k / s``; ranks as `max_logit` does.
 
-    Returns: (N,) in [-1, 1].
+    Returns
+    -------
+    (N,) in [-1, 1].
 
     >>> max_cosine([[25.0, 20.0]], logit_scale=100.0)
     array([0.25])
@@ -97,7 +103,9 @@ def entropy(
     variant: "vilu" is what the released ViLU code computes,
         ``sum_k p_k log(p_k + 1e-6) / log(K + 1e-6)``.
 
-    Returns: (N,) in [-log K, 0], or about [-1, 0] for "vilu".
+    Returns
+    -------
+    (N,) in [-log K, 0], or about [-1, 0] for "vilu".
 
     >>> entropy([[0.0, 0.0]]).round(4)
     array([-0.6931])
@@ -128,7 +136,9 @@ def doctor(
     The small side, ``1 - g``, is summed directly: confident rows keep their order where
     ``1 - max p`` would round to zero.
 
-    Returns: (N,) in (-inf, 0].
+    Returns
+    -------
+    (N,) in (-inf, 0].
 
     Source: Granese et al. 2021, arXiv 2106.02395, section 3 (without input perturbation, which
     needs the model itself).

@@ -71,7 +71,9 @@ class ClassGaussians(FailurePredictor):
         ----------
         classes: K; by default the largest label plus one.
 
-        Raises: InputError for a class without a labelled image, naming it.
+        Raises
+        ------
+        InputError: for a class without a labelled image, naming it.
         """
         self.check()
         v = unit_rows(images, "images").astype(np.float64)

@@ -81,7 +81,9 @@ class LinearProbe(FailurePredictor):
         ----------
         classes: K; by default the largest label plus one.
 
-        Raises: InputError for a class without a labelled image, naming it.
+        Raises
+        ------
+        InputError: for a class without a labelled image, naming it.
         """
         self.check()
         v = unit_rows(images, "images").astype(np.float64)
@@ -138,7 +140,9 @@ class CorrectnessProbe(FailurePredictor):
     def fit(self, images: ArrayLike, logits: ArrayLike, labels: ArrayLike) -> Self:
         """Learn from embeddings (N, d), the model's logits (N, K) and labels (N,).
 
-        Raises: InputError where no prediction is wrong, or none is right.
+        Raises
+        ------
+        InputError: no prediction is wrong, or none is right.
         """
         self.check()
         v, z = unit_rows(images, "images").astype(np.float64), as_logits(logits)
@@ -197,7 +201,9 @@ def class_means(rows: Floats, labels: Int64, classes: int) -> Float64:
 def pooled_covariance(rows: Floats, means: Float64, labels: Int64, ridge: float) -> Float64:
     """Covariance (d, d) within the classes, plus ``ridge tr(S)/d I``.
 
-    Raises: InputError where no class has two different rows: there is no spread to speak of.
+    Raises
+    ------
+    InputError: no class has two different rows: there is no spread to speak of.
     """
     inner = rows - means[labels]
     covariance = inner.T @ inner / len(rows)

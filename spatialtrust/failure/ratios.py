@@ -89,7 +89,9 @@ class LikelihoodRatio(FailurePredictor):
         ----------
         weighing: the same three of other images, for ``margin``.
 
-        Raises: InputError where no prediction is wrong, or none is right.
+        Raises
+        ------
+        InputError: no prediction is wrong, or none is right.
         """
         self.check()
         v, z, y, right = _labelled(images, logits, labels, "train split")

@@ -64,8 +64,9 @@ class RelU(FailurePredictor):
     def fit(self, logits: ArrayLike, labels: ArrayLike) -> Self:
         """Learn D from a labelled split.
 
-        Raises: InputError where the split holds no wrong or no right prediction: there is nothing
-        to contrast.
+        Raises
+        ------
+        InputError: the split holds no wrong or no right prediction: there is nothing to contrast.
         """
         self.check()
         z = as_logits(logits)

@@ -38,8 +38,10 @@ class TemperatureScaling(FailurePredictor):
     def fit(self, logits: ArrayLike, labels: ArrayLike) -> Self:
         """Find the temperature by bounded search over log T in [log 1e-3, log 1e3].
 
-        Raises: InputError where the likelihood has no minimum: every prediction is right (T falls
-        to 0), or the logits tell nothing about the labels (T grows without end).
+        Raises
+        ------
+        InputError: the likelihood has no minimum: every prediction is right (T falls to 0), or the
+            logits tell nothing about the labels (T grows without end).
         """
         from scipy.optimize import minimize_scalar
 

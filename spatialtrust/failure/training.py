@@ -77,7 +77,9 @@ def seeded(seed: int) -> Iterator[None]:
 def on_device(module: torch.nn.Module, *arrays: NDArray[Any]) -> tuple[torch.Tensor, ...]:
     """Arrays as tensors beside the module's parameters."""
     device = next(module.parameters()).device
-    return tuple(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
+    # A copy where an array is read-only, as memory-mapped files are: torch warns of those.
+    owned = (np.require(array, requirements=["C", "W"]) for array in arrays)
+    return tuple(torch.from_numpy(array).to(device) for array in owned)
 
 
 def perceptron(inputs: int, widths: Sequence[int]) -> torch.nn.Sequential:

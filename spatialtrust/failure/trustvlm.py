@@ -95,7 +95,9 @@ class TrustVLM(FailurePredictor):
         labels: (N,) class indices.
         classes: K; by default the largest label plus one.
 
-        Raises: InputError for a class with fewer images than ``shots``, naming it.
+        Raises
+        ------
+        InputError: for a class with fewer images than ``shots``, naming it.
         """
         self.check()
         x = as_floats(features, "features")

@@ -135,7 +135,9 @@ class ViLU(FailurePredictor):
         logit_scale: s of the model's ``z = s cos``.
         progress: called after each epoch with epochs done and epochs at most.
 
-        Raises: InputError where no prediction is wrong, or none is right.
+        Raises
+        ------
+        InputError: no prediction is wrong, or none is right.
         """
         self.check()
         v, t = _embeddings(images, texts)

@@ -1,4 +1,4 @@
-"""A trust model on a few lines: what it is for, what it looks at, what it can promise."""
+"""A trust model on a few lines: what it is for, what it looks at, what it can guarantee."""
 
 from __future__ import annotations
 

@@ -63,15 +63,15 @@ class TrustModel:
 
     Attributes
     ----------
-    name, calibrated_on: what it is called, and what data its probabilities and guarantees are for.
-    layers: what was fitted.
-    certifying: rows to find thresholds on; None: no guarantee can be given.
+    name, calibrated_on: the name, and the data that its probabilities and guarantees apply to.
+    layers: the fitted parts.
+    certifying: rows to certify thresholds on; None: the model cannot give a guarantee.
     images: hashes of the images that any part was fitted on.
-    asker: whose answers it was fitted with; None: nobody's, or it is not known.
-    for_pairs: whether what it was certified on is like the pairs that are enumerated of a scene;
-        statements that people wrote are not.
+    asker: the VLM whose answers it was fitted with; None: none, or unknown.
+    for_pairs: whether its certifying rows are like enumerated pairs of objects; statements that
+        people wrote are not.
     pairs_as: name of the model as which enumerated pairs are read, see :attr:`reads_pairs`.
-    sha256: of the file it was loaded from; empty for one that was just fitted.
+    sha256: hash of the file it was loaded from; empty for a newly fitted model.
     """
 
     name: str
@@ -97,12 +97,12 @@ class TrustModel:
 
     @classmethod
     def load(cls, model: str | Path = TRUST_MODEL) -> Self:
-        """A shipped model by name, or one from a file.
+        """Load a shipped model by name, or one from a file.
 
         Raises
         ------
         FileError: there is no such model or file, or it is not JSON.
-        SchemaVersionError: another version of the package wrote it.
+        SchemaVersionError: it was written by an incompatible version.
         """
         return cls(**model_file.read(model))
 
@@ -167,22 +167,22 @@ class TrustModel:
         unit: Unit = "image",
         kind: Kind = "accept+correct",
     ) -> DecisionRule:
-        """A threshold: certified for ``accuracy``, else the plain ``min_confidence``.
+        """Make a rule: certified for ``accuracy``, otherwise with the plain ``min_confidence``.
 
         Parameters
         ----------
-        min_confidence: plain threshold, promises nothing; not looked at beside ``accuracy``.
+        min_confidence: plain threshold, no guarantee; ignored if ``accuracy`` is given.
         accuracy, delta: with probability 1 - ``delta`` at least ``accuracy`` of what is emitted is
             right, on data like ``calibrated_on``; both or neither.
-        unit: ``image`` holds whatever the claims of an image have in common; ``claim`` needs
-            independent claims.
-        kind: of a certified rule: what it may emit. ``accept+correct`` covers what ``accept`` does
-            and more, unless the probabilities are far off.
+        unit: ``image`` is valid however the claims of an image depend on each other; ``claim``
+            needs independent claims.
+        kind: what a certified rule may emit. ``accept+correct`` covers at least as much as
+            ``accept``, unless the probabilities are far off.
 
         Raises
         ------
-        GuaranteeError: the model holds no rows to certify with.
-        InputError: only one of accuracy and delta, or nothing at all was given.
+        GuaranteeError: the model has no rows to certify with.
+        InputError: only one of accuracy and delta was given, or nothing.
         """
         if accuracy is None and delta is None and min_confidence is not None:
             return DecisionRule.plain(min_confidence)
@@ -204,7 +204,7 @@ class TrustModel:
         ----------
         precision, delta: with probability 1 - ``delta``, of every relation that has a threshold at
             least ``precision`` of what is emitted is right, on data like ``calibrated_on``.
-        relations: that will be used; None: all that the rows hold. delta is split among them.
+        relations: those that will be used; None: all in the rows. delta is split among them.
         unit: see :meth:`rule`.
 
         Raises
@@ -218,7 +218,7 @@ class TrustModel:
         if self.certifying is None:
             raise GuaranteeError(
                 f'model "{self.name}" holds no rows to certify with; fit it on labelled rows of '
-                "your own (spatialtrust fit), or give min_confidence, which promises nothing"
+                "your own (spatialtrust fit), or give min_confidence, which guarantees nothing"
             )
         return self.certifying
 
@@ -249,7 +249,7 @@ class TrustModel:
             raise GuaranteeError(
                 f'model "{self.name}" was certified on {self.calibrated_on}, and pairs enumerated '
                 "of a scene are not like them; label some of your own (spatialtrust label RUN, "
-                "spatialtrust fit), or give min_confidence, which promises nothing"
+                "spatialtrust fit), or give min_confidence, which guarantees nothing"
             )
 
     def seen_share(self, claims: Claims) -> float:
@@ -262,12 +262,12 @@ class TrustModel:
         return float(known[owners.indices.to_numpy()].mean())
 
     def explain(self, evidence: Evidence | Features, fused: Fused | None = None) -> list[str]:
-        """Why each claim got its probability, in words; empty where boxes are not known.
+        """Explain each probability in words; empty where boxes are missing.
 
         Parameters
         ----------
         evidence: (N,) claims.
-        fused: what :meth:`predict` said of them, where that is known already.
+        fused: the result of :meth:`predict`, if you already have it.
         """
         features = _features(evidence)
         return explain(self.layers, features, self.predict(features) if fused is None else fused)
@@ -294,29 +294,29 @@ class TrustModel:
     ) -> Self:
         """Fit on labelled claims.
 
-        Every row teaches, and every row that was drawn at random certifies, scored by models that
-        were fitted without its image (out of fold); such a certificate is approximate, and a share
-        of the allowed risk is kept back. With rows of both purposes those to fit with teach, those
-        to certify with are held out, and the certificate is exact.
+        Every row is used to fit, and every row that was drawn at random also certifies, scored by
+        models that were fitted without its image (out of fold). Such a certificate is approximate,
+        and a share of the allowed risk is held back. If rows state their ``purpose``, those to
+        certify with are held out, and the certificate is exact.
 
-        From nothing, regressions, trees and calibration are fitted. On a base its regressions stay;
-        below ``fitting.REFIT_ROWS`` rows its trees too, and only the calibration and the weights
-        of a VLM's answers are fitted, shrunk towards the base's; from there on the trees are
-        fitted anew, and further ones that read the VLM's columns.
+        Without a base, regressions, trees and calibration are fitted. With a base, its regressions
+        are kept. Below ``fitting.REFIT_ROWS`` rows its trees are kept too, and only the calibration
+        and the weights of a VLM's answers are fitted, shrunk towards the base's. From there on the
+        trees are refitted, with further ones that use the VLM's columns.
 
         Parameters
         ----------
         evidence: (N,) claims.
         label: (N,) 1: true, 0: false.
         groups: (N,) image of each.
-        calibrated_on: what the data is, for which probabilities and guarantees will hold.
+        calibrated_on: description of the data that probabilities and guarantees apply to.
         name: of the model; None: ``calibrated_on``.
-        base: model to start from; None: regressions and trees are fitted from nothing.
+        base: model to start from; None: fit everything from scratch.
         purpose: (N,) ``certify`` or ``fit`` of rows that were drawn for one or the other; only
             random draws may certify. None: all rows were drawn at random.
         disturbed: (N,) the same claims with boxes as a detector might draw them
             (:mod:`spatialtrust.evidence.box_noise`); the regressions learn from some of them.
-            None: the boxes are as they will be. Not looked at with a base.
+            None: boxes are as they will be in use. Ignored with a base.
         asker, for_pairs: see the class.
         seed: of folds and trees.
 
@@ -355,9 +355,9 @@ class TrustModel:
         for_pairs: bool = True,
         seed: int = 0,
     ) -> Self:
-        """The same layers, certified on other rows; nothing is fitted, certificates are exact.
+        """Certify the same layers on other rows: nothing is fitted, certificates are exact.
 
-        All rows certify, so few labels go farthest; probabilities stay as they were.
+        All rows certify, so this makes the most of few labels. Probabilities do not change.
 
         Parameters
         ----------

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SceneGraph:
-    """What is where in one image, as far as it can be trusted.
+    """The objects of one image and the relations between them that can be trusted.
 
     Attributes
     ----------
@@ -66,9 +66,9 @@ class SceneGraph:
     width, height: pixels; None where unknown.
     objects: the nodes, sorted by ``object_id``.
     candidates: rows of ``CANDIDATES``, sorted by ``claim_id``.
-    rule: what decided which candidates are edges.
-    repaired: whether contradicting edges were dropped.
-    reduced: whether edges that need not be shown were left out.
+    rule: the rule that decided which candidates are edges.
+    repaired: whether contradicting edges were removed.
+    reduced: whether redundant edges are hidden.
     """
 
     image_id: str
@@ -91,7 +91,7 @@ class SceneGraph:
         *,
         answered: bool = False,
     ) -> Self:
-        """A graph from one image's detections and verdicts.
+        """Build a graph from one image's detections and verdicts.
 
         Parameters
         ----------
@@ -99,20 +99,20 @@ class SceneGraph:
             another phrase fits better, unless a verdict is about one.
         verdicts: of this image, with the claims' own columns, ``subject_id`` and ``object_id``
             filled where a box was found. Of claims that say the same the best supported counts.
-        rule: what the verdicts were decided by.
-        answered: whether a VLM was asked; else the verifier proposes the edges.
+        rule: the rule that made the verdicts.
+        answered: whether a VLM was asked; otherwise the verifier proposes the edges.
         """
         rows = candidates_of(verdicts.data, answered=answered)
         return cls(image_id, *size, _nodes(objects, verdicts.data), rows, rule)
 
     @property
     def edges(self) -> pa.Table:
-        """The candidates that are kept: believed, and not left out."""
+        """The edges: candidates that are believed and not hidden."""
         return self.candidates.filter(pa.array(self.kept))
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """Which candidates are edges, a mask."""
+        """Mask of the candidates that are edges."""
         return kept(self.candidates)
 
     @property
@@ -129,11 +129,11 @@ class SceneGraph:
         delta: float | None = None,
         model: TrustModel | None = None,
     ) -> Self:
-        """The graph at another threshold.
+        """Apply another threshold.
 
         Parameters
         ----------
-        min_confidence: plain threshold on P(the edge is true); promises nothing.
+        min_confidence: plain threshold on P(the edge is true); no guarantee.
         accuracy, delta: certified instead: with probability 1 - ``delta`` at least ``accuracy`` of
             what is emitted is right, on data like the model's certification rows.
         precision, delta: a certified threshold for each relation instead, see
@@ -153,7 +153,7 @@ class SceneGraph:
         )
 
     def by(self, rule: Rule) -> Self:
-        """The graph as a rule decides it; what was dropped as contradicting stays dropped."""
+        """Apply a rule; edges removed as contradictions stay removed."""
         rows = self.candidates
         masks = encode(rows["reasons"])
         contradicts = (masks & np.uint32(bit("contradicts"))) > 0
@@ -185,10 +185,10 @@ class SceneGraph:
         return pruned.reduce() if self.reduced else pruned
 
     def repair(self) -> Self:
-        """The graph without contradictions: what is dropped abstains, with reason ``contradicts``.
+        """Remove contradictions; removed edges abstain with the reason ``contradicts``.
 
-        Of edges that exclude each other the surest stays; then per order the set of least log-odds
-        is dropped that leaves no cycle, see :mod:`spatialtrust.graph.repair`.
+        Of edges that exclude each other the most confident stays; then, for each order, the set of
+        least log-odds that breaks all cycles is removed, see :mod:`spatialtrust.graph.repair`.
         """
         kept = np.flatnonzero(self.believed)
         edges = self.candidates.take(pa.array(kept))
@@ -220,9 +220,9 @@ class SceneGraph:
         return repaired.reduce() if self.reduced else repaired
 
     def reduce(self) -> Self:
-        """The graph with fewer edges that say the same; what is left out stays believed.
+        """Hide redundant edges; hidden edges are still believed.
 
-        Candidates say why they are left out: ``implied``, or ``far``, see
+        Candidates say why they are hidden: ``implied`` or ``far``, see
         :mod:`spatialtrust.graph.reduction`. :meth:`query` and :meth:`path` answer as before.
         """
         rows = np.flatnonzero(self.believed)
@@ -242,7 +242,7 @@ class SceneGraph:
         )
 
     def all_edges(self) -> Self:
-        """The graph with every edge that is believed: :meth:`reduce` undone."""
+        """Show every believed edge: undo :meth:`reduce`."""
         none = pa.nulls(self.candidates.num_rows, pa.string())
         return replace(self, reduced=False, candidates=with_columns(self.candidates, left_out=none))
 
@@ -265,9 +265,9 @@ class SceneGraph:
         relation: str | None = None,
         object: str | None = None,
     ) -> list[Edge]:
-        """What is believed and matches, the surest first; a converse counts and is turned round.
+        """Matching believed edges, most confident first; converses are matched and reversed.
 
-        Edges that a reduced graph leaves out are found as well.
+        Hidden edges are found, too.
 
         Parameters
         ----------
@@ -282,7 +282,7 @@ class SceneGraph:
         return matching(self.edges_among(), subject, wanted, object)
 
     def path(self, subject: str, relation: str, object: str) -> list[Edge]:
-        """The shortest chain of edges by which a relation holds; empty where none does.
+        """The shortest chain of edges by which a relation holds; empty if there is none.
 
         "Left of", "above" or "in" hold along a chain; of things on things, "on" says what a thing
         stands on in the end. Edges of a chain are as they are stored: some may be seen from the
@@ -309,7 +309,7 @@ class SceneGraph:
         return chain(self.edges_among(usable), named[0], canonical(relation), named[1])
 
     def why(self, claim_id: str | None = None) -> str:
-        """Why a candidate is an edge or not, in one sentence with the numbers to check it by.
+        """Explain why a candidate is an edge or not, in one sentence with numbers to check.
 
         The sentence of an abstention names the cheapest evidence that would settle it. As data,
         and for all candidates: :func:`spatialtrust.graph.why.explain`.
@@ -332,7 +332,7 @@ class SceneGraph:
         )
 
     def table(self, *, explain: bool = False) -> pa.Table:
-        """The candidates with the names of their objects, as pictures have them.
+        """The candidates as a table, with the names of objects that pictures use.
 
         Parameters
         ----------
@@ -391,7 +391,7 @@ class SceneGraph:
         write_results(self.table(explain=explain), path)
 
     def plot(self, image: Any = None, *, axes: Any = None) -> Any:
-        """The graph drawn onto its image, on matplotlib Axes (returned).
+        """Draw the graph on its image; returns the matplotlib Axes.
 
         Parameters
         ----------

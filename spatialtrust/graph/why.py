@@ -10,7 +10,7 @@ evidence    what it is
 `box`       a better box: a stronger detector, or a person's
 `depth`     a depth map, or a depth camera
 `view`      the scene from another viewpoint
-`labels`    labelled examples: no threshold of this promise exists yet
+`labels`    labelled examples: no threshold of this guarantee exists yet
 ==========  ==================================================================================
 """
 

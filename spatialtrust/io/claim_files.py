@@ -55,8 +55,8 @@ class ClaimFile:
     convention: how the boxes were read.
     faults: what was wrong with single rows, in the file's order.
     broken: why the file ends early; None where it was read whole.
-    notes: what was assumed of the whole file, a sentence each: its text, how its boxes are read,
-        how else they could be, and how many do not fit.
+    notes: what was inferred about the whole file, a sentence each: its encoding, how its boxes are
+        read, how else they could be read, and how many do not fit.
     box_misfits: rows with a box that could not be used as it stands, by reason code.
     unparsed: how many answers are neither yes nor no, in a sentence; None where all are.
     source: what the claims are called in messages: their file, or what held them.

@@ -35,13 +35,13 @@ log: Final = logging.getLogger("spatialtrust")
 class SpatialTrust:
     """A detector, a VLM and a trust model, kept loaded.
 
-    The stages are those of ``spatialtrust graph``; what is written to a run folder there stays in
-    memory here.
+    It runs the stages of ``spatialtrust graph``, but keeps everything in memory instead of writing
+    a run folder.
 
     Parameters
     ----------
-    asker: backend reference of the VLM; None: the verifier itself proposes edges from boxes.
-    detector: backend reference, or ``recorded:FILE``; None: boxes are given with each image.
+    asker: backend reference of the VLM; None: the verifier proposes edges from boxes.
+    detector: backend reference, or ``recorded:FILE``; None: pass boxes with each image.
     settings: any other option of :class:`spatialtrust.run.config.RunConfig`, such as
         ``min_confidence``, ``relations`` or ``model``.
 
@@ -75,7 +75,7 @@ class SpatialTrust:
     def graph(
         self, image: Any, objects: str | Sequence[str] = (), *, boxes: Any = None
     ) -> SceneGraph:
-        """The scene graph of one image, contradictions repaired.
+        """Build the scene graph of one image and repair contradictions.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class SpatialTrust:
     def graphs(
         self, images: Iterable[str | Path], out: str | Path, objects: str | Sequence[str] = ()
     ) -> dict[str, Any]:
-        """Scene graphs of files and folders into a run folder; resumes what was stopped.
+        """Build scene graphs of files and folders in a run folder; continues a stopped run.
 
         Returns
         -------
@@ -147,7 +147,7 @@ class SpatialTrust:
     def stream(
         self, frames: Iterable[Any], objects: str | Sequence[str] = (), **steadiness: float
     ) -> Iterator[SteadyFrame]:
-        """A graph for every frame: objects keep their ids, and edges do not flicker.
+        """Yield a graph for every frame: objects keep their ids, and edges do not flicker.
 
         Parameters
         ----------

@@ -78,7 +78,7 @@ class Parts:
             if folder.exists() and not same:
                 if not manifest.is_file():
                     raise FileError(folder, "is no folder of parts", "remove it, or name another")
-                log.warning("%s: of another bag or other settings; it is made anew", folder)
+                log.warning("%s: from another bag or other settings; starting over", folder)
                 shutil.rmtree(folder)
         except OSError as error:
             raise FileError(folder, f"cannot be used ({first_line(error)})") from error
@@ -90,7 +90,7 @@ class Parts:
             found._names.append(found._path("mcap"))
             found.done, found.state = stored["frames"], stored["state"]
         if found.done:
-            log.warning("%s: goes on after %d frames", folder, found.done)
+            log.warning("%s: continuing after %d frames", folder, found.done)
         return found
 
     def record(self, record: Record, log_time: int) -> None:

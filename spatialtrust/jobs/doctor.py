@@ -19,7 +19,6 @@ _PACKAGES: Final = (
     ("xgboost", ("xgboost", "xgboost-cpu"), "", "fusion"),
     ("sklearn", ("scikit-learn",), "", "metrics and calibration"),
     ("scipy", ("scipy",), "", "guarantees"),
-    ("shapely", ("shapely",), "", "polygons and masks"),
     ("networkx", ("networkx",), "", "scene graphs"),
     ("cv2", ("opencv-python", "opencv-python-headless"), "", "overlays"),
     ("torch", ("torch",), "hf", "live models"),

@@ -34,7 +34,7 @@ class Judgement:
     ----------
     table: a row for each of the file's, in its order, with ``status`` and, with boxes, ``trust``.
     report: the figures, JSON-ready.
-    notes: what was assumed, a sentence each.
+    notes: what was inferred, a sentence each.
     """
 
     table: pa.Table

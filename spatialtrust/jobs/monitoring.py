@@ -1,4 +1,4 @@
-"""Files of verdicts, watched in time order: does the promise they were made under still hold?"""
+"""Files of verdicts, watched in time order: does the guarantee they were made under still hold?"""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def monitor(
         if seen:
             notes.append(f"{batch.path}: was taken in before; only its labels are new")
     if not watch.rule.certified:
-        notes.append(f"{watch.rule}: nothing is promised, so only the likeness is tested")
+        notes.append(f"{watch.rule}: nothing is guaranteed, so only the likeness is tested")
     content = {
         "format": _FORMAT,
         "model": fitted.name,

@@ -66,15 +66,15 @@ def fit(
         folder with the labels that ``spatialtrust label`` asked for. A column ``purpose`` says
         which rows may ``certify`` (drawn at random) and which only ``fit``.
     base: model to start from.
-    name: what the data is called, in everything the model says; None: the source's name.
-    box_format, box_unit: how a file's boxes are written; None: from the numbers.
-    certify_only: leave the base as it is, and certify it on all rows that were drawn at random: the
-        exact certificate, and the one that finds most with few labels.
+    name: name of the data in the model's messages; None: the source's name.
+    box_format, box_unit: format and unit of a file's boxes; None: inferred and logged.
+    certify_only: do not fit; certify the base on all rows that were drawn at random. The
+        certificate is exact, and makes the most of few labels.
     seed: same rows and seed, same model.
 
     Returns
     -------
-    The model, and counts with what it can guarantee, as plain data.
+    The model; and counts and possible guarantees, as plain data.
 
     Raises
     ------

@@ -91,8 +91,8 @@ class Stream:
         _check(confirm >= 1, "confirm", confirm, "1 or more frames")
         if self.config.certified:
             raise GuaranteeError(
-                "a certified threshold was found on single images, and promises nothing of what "
-                "is believed over time; give min_confidence, which promises nothing either"
+                "a threshold certified on single images guarantees nothing about beliefs that are "
+                "filtered over time; give min_confidence, which has no guarantee either"
             )
         self._models = Models(self.config) if models is None else models
         self.rule = DecisionRule.plain(self.config.min_confidence)
@@ -164,13 +164,13 @@ class Stream:
             jumped = self._stamp is not None and stamp < self._stamp
             if jumped:
                 log.warning(
-                    "the clock went back from %.3f to %.3f s: everything begins anew",
+                    "the clock went back from %.3f to %.3f s: tracking starts over",
                     self._stamp,
                     stamp,
                 )
             return stamp, jumped
         if not self._assumed:
-            log.warning("frames without stamps are taken to be 1/%g s apart", DEFAULT_RATE)
+            log.warning("frames without stamps: assuming one every 1/%g s", DEFAULT_RATE)
             self._assumed = True
         return (0.0 if self._stamp is None else self._stamp + 1 / DEFAULT_RATE), False
 

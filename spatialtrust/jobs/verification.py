@@ -45,17 +45,17 @@ _SHOWN: Final = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verification:
-    """Verdicts on claims that were given with boxes.
+    """Verdicts on claims with boxes: the result of :func:`verify`.
 
     Attributes
     ----------
     verdicts: one row per row given, in their order; the given columns are kept, one that shares a
         name with ours and holds other values as ``input_<name>``.
-    rule: the threshold that was used and what it promises.
-    notes: assumptions that were made, one sentence each.
-    faults: what was wrong with single rows.
+    rule: the threshold that was used, and its guarantee.
+    notes: what was inferred about the input, one sentence each.
+    faults: problems with single rows.
     broken: why the file ended early; None where it was read whole.
-    manifest: what made the verdicts: versions, model, rule, counts.
+    manifest: versions, model, rule and counts.
     index: columns that were a DataFrame's index, with the name that each level had.
     """
 
@@ -124,7 +124,7 @@ class Verification:
         write_results(self.verdicts.data, path)
 
     def plot(self, axes: Any = None) -> Any:
-        """Risk over coverage where labels are known, else how sure the verdicts are; the Axes.
+        """Draw risk over coverage, or without labels a histogram of confidences; returns the Axes.
 
         Other pictures: :mod:`spatialtrust.plots`.
 
@@ -151,7 +151,7 @@ def verify(
     box_unit: str | None = None,
     explain: bool = False,
 ) -> Verification:
-    """Judge claims with boxes.
+    """Check claims against boxes.
 
     Parameters
     ----------
@@ -159,18 +159,18 @@ def verify(
         list of row dictionaries, or one such row, with the columns that
         :mod:`spatialtrust.io.claim_files` lists; others are kept.
     model: name of a shipped model, path of a fitted one, or the model itself.
-    min_confidence: plain threshold; promises nothing. None: 0.8, unless ``accuracy`` is given.
+    min_confidence: plain threshold, no guarantee. None: 0.8, unless ``accuracy`` is given.
     accuracy, delta: ask for a certified threshold instead: with probability 1 - ``delta`` at least
         ``accuracy`` of what is emitted is right, on data like the model's certification rows.
-    box_format, box_unit: how boxes are written (:mod:`spatialtrust.io.boxes` lists both); None:
-        as the claims' columns of these names say, else from the numbers.
-    explain: add a column ``explanation``, the verdict's grounds in words.
+    box_format, box_unit: format and unit of the boxes (listed in :mod:`spatialtrust.io.boxes`).
+        None: taken from the columns of these names, otherwise inferred and logged.
+    explain: add a column ``explanation`` that gives the reasons in words.
 
     Raises
     ------
     InputError: the claims as a whole cannot be used (single bad rows abstain with a reason
         instead), or both ``min_confidence`` and ``accuracy`` are given.
-    GuaranteeError: the model holds no rows to certify with.
+    GuaranteeError: the model has no rows to certify with.
 
     >>> found = verify([{"caption": "The mug is left of the kettle.",
     ...                  "subject_box": [0.2, 0.5, 0.1, 0.1], "object_box": [0.8, 0.5, 0.2, 0.3]}])

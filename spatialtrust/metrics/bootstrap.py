@@ -126,9 +126,13 @@ def resample(
     metrics, groups, n, seed: as in `bootstrap`.
     scores: pairs ``(confidence, is_correct)``, rows in the same order in each.
 
-    Returns: one list per score, one entry per metric.
+    Returns
+    -------
+    one list per score, one entry per metric.
 
-    Raises: InputError as `bootstrap` does.
+    Raises
+    ------
+    InputError: as `bootstrap` does.
 
     >>> from spatialtrust.metrics import aurc, auroc
     >>> scores = [([0.9, 0.8, 0.3], [1, 1, 0]), ([0.1, 0.8, 0.3], [1, 1, 0])]

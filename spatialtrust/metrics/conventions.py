@@ -38,10 +38,14 @@ def published(
     convention: "vilu", "trustvlm", "fd-shifts" or "torch-uncertainty" (0.13).
     metric: only this one, such as "aurc"; default: all that the code has.
 
-    Returns: name to value; where a class is missing, what the code has there, which may be 0.
+    Returns
+    -------
+    name to value; where a class is missing, what the code has there, which may be 0.
 
-    Raises: InputError for another convention, a metric that the code does not have, or columns that
-    no metric takes.
+    Raises
+    ------
+    InputError: for another convention, a metric that the code does not have, or columns that no
+        metric takes.
 
     >>> published([0.9, 0.5, 0.5, 0.1], [1, 1, 0, 1], "trustvlm", "aurc")
     {'aurc': 0.14583333333333331}

@@ -1,17 +1,17 @@
-"""Pictures of results: each function draws on an Axes and returns it; nothing global is touched.
+"""Figures of results: each function draws on an Axes and returns it; no global state changes.
 
-=========================  ====================================================================
-:func:`risk_coverage`      how often what is covered is wrong, against how much is covered
-:func:`coverage_targets`   how much can be covered at 60 to 95 % accuracy
-:func:`reliability`        how often claims of one confidence are right
-:func:`confidence_histogram`  how sure the verdicts are, right and wrong ones
-:func:`importance`         what a trust model looks at
-:func:`accuracy_curves`    accuracy over coverage of several ways to trust, side by side
-:func:`evaluation`         the first four on one figure, as ``spatialtrust eval --plot`` writes them
-=========================  ====================================================================
+============================  =================================================================
+:func:`risk_coverage`         error rate over coverage
+:func:`coverage_targets`      coverage at 60 to 95 % accuracy
+:func:`reliability`           accuracy at each level of confidence
+:func:`confidence_histogram`  distribution of confidences, for right and wrong verdicts
+:func:`importance`            which inputs a trust model relies on
+:func:`accuracy_curves`       accuracy over coverage of several ways to trust, side by side
+:func:`evaluation`            the first four in one figure, as ``spatialtrust eval --plot`` does
+============================  =================================================================
 
-Verdicts are what ``verify`` returned, its table, or the file it was written to. Save a picture with
-``axes.figure.savefig("picture.png")``; in a notebook show ``axes.figure``. matplotlib is imported
+Verdicts are the result of ``verify``, its table, or the file it was written to. Save a figure with
+``axes.figure.savefig("figure.png")``; in a notebook, show ``axes.figure``. matplotlib is imported
 when something is drawn: ``pip install "spatialtrust[report]"``.
 """
 

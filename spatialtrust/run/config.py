@@ -65,63 +65,62 @@ class RunConfig:
 
     detector: str = _option(
         "",
-        "Who finds the objects: a backend reference, or recorded:FILE (spatialtrust backends). "
-        "Empty: none; finding objects then needs --detector or --detections.",
+        "Detector: a backend reference, or recorded:FILE (see spatialtrust backends). "
+        "Empty: none; --detector or --detections is then required.",
     )
     asker: str = _option(
         NO_ASKER,
-        "Which VLM answers: a backend reference, recorded:FILE, or none: the verifier itself "
-        "proposes edges from boxes.",
+        "VLM: a backend reference, recorded:FILE, or none: the verifier proposes edges from boxes.",
     )
     objects: tuple[str, ...] = _option(
         (),
         'Phrases to look for, such as ["mug", "kettle"] or ["mug. kettle."]. Empty: those of the '
-        "claims, or all that were recorded.",
+        "claims, or all that are recorded.",
     )
     relations: tuple[str, ...] = _option(
         DEFAULT_RELATIONS,
-        "Relations to claim of each pair; give one of a relation and its converse.",
+        "Relations to claim for each pair; of a relation and its converse, name one.",
     )
     pairs: tuple[str, ...] = _option((), 'Only these pairs, as "subject:object". Empty: all pairs.')
     max_objects: int = _option(
-        MAX_OBJECTS, "Objects of an image that are paired: the best scored, else the largest."
+        MAX_OBJECTS, "Most objects to pair in an image: the best scored, else the largest."
     )
     signals: tuple[str, ...] = _option(
-        (ANSWER,), f"What the VLM is asked for: {', '.join(ASKED)}; each costs further questions."
+        (ANSWER,), f"What to ask the VLM: {', '.join(ASKED)}; each adds questions."
     )
     model: str = _option(
         AUTO,
-        "Trust model: a shipped one's name, or fit's file. auto: the one that ships for the asker, "
+        "Trust model: name of a shipped one, or a file from fit. auto: the one for the asker, "
         f"else {TRUST_MODEL}.",
     )
-    min_confidence: float = _option(MIN_CONFIDENCE, "Plain threshold: it promises nothing.")
+    min_confidence: float = _option(MIN_CONFIDENCE, "Plain threshold; no guarantee.")
     accuracy: float = _option(
         0.0,
-        "Certified threshold instead: this share of what goes out is right. 0: plain. Leave out "
-        "min_confidence beside it.",
+        "Certified threshold instead: guarantee this share of correct output. 0: plain. Cannot be "
+        "combined with min_confidence.",
     )
     precision: float = _option(
         0.0,
-        "Certified threshold per relation instead: of each relation's edges this share is right; "
-        "of a relation with too few labels none goes out. 0: none.",
+        "Certified threshold per relation instead: guarantee this share of correct edges for each; "
+        "a relation with too few labels keeps no edge. 0: off.",
     )
-    delta: float = _option(DELTA, "... but for this probability.")
-    repair: bool = _option(True, "Drop the least supported of edges that contradict each other.")
+    delta: float = _option(DELTA, "Probability that the guarantee fails.")
+    repair: bool = _option(True, "Of edges that contradict each other, remove the least supported.")
     all_edges: bool = _option(
-        False, "Keep edges that others imply, and those of things far apart, too."
+        False, "Also show edges implied by others, and edges between objects far apart."
     )
     formats: tuple[str, ...] = _option(
-        ("json", "graphml"), "Graph files: json, graphml, dot; txt for a planner's prompt."
+        ("json", "graphml"), "Graph files: json, graphml, dot; txt is a planner's prompt."
     )
-    overlays: bool = _option(True, "Draw each graph onto its image.")
+    overlays: bool = _option(True, "Draw each graph on its image.")
     engine: str = _option("local", "local, or ray for a cluster.")
-    part_size: int = _option(IMAGES_PER_PART, "Images in a part: what is in memory at a time.")
-    device: str = _option("auto", "cpu, cuda, cuda:1 ...; auto takes a GPU if there is one.")
+    part_size: int = _option(IMAGES_PER_PART, "Images per part; one part is in memory at a time.")
+    device: str = _option("auto", "cpu, cuda, cuda:1 ...; auto uses a GPU if there is one.")
     dtype: str = _option("auto", "float32, bfloat16, float16; auto: see spatialtrust backends.")
     score_threshold: float = _option(
-        Options().score_threshold, "A detector's box that scores less is not there."
+        Options().score_threshold, "Discard boxes that score below this."
     )
-    top_k: int = _option(Options().top_k, "Boxes that a detector keeps per phrase.")
+    top_k: int = _option(Options().top_k, "Most boxes per phrase that a detector keeps.")
     gpus: float = _option(0.0, "GPUs for each copy of a model under Ray.")
 
     def __post_init__(self) -> None:

@@ -100,7 +100,7 @@ def prepare(
     answers: Answers | None = None,
     models: Models | None = None,
 ) -> Job:
-    """List the images and lay recorded boxes and the user's claims to them.
+    """List the images, and attach recorded boxes and the user's claims to them.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def execute(
     rules = [stage.rule for stage in stages if isinstance(stage, Decide | Link)][:1]
     said: dict[str, Any] = {"decided_by": str(rules[0])} if rules else {}
     if "link" in wanted and "link" not in names and before != made_with(job.out, "scenes"):
-        log.warning("graphs/ and overlays/ were linked again, by the new verdicts")
+        log.warning("rebuilt graphs/ and overlays/ from the new verdicts")
     if old := stale(job.out, before):
         log.warning(
             "%s: %s show earlier verdicts; run the later stages (gather fuse decide link; "

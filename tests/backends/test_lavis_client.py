@@ -359,5 +359,4 @@ def test_every_line_of_the_pins_is_an_exact_version() -> None:
     pins = [line for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pins)
     assert len({line.split("==")[0] for line in pins}) == len(pins)
-    extra = (ROOT / "pyproject.toml").read_text()
-    assert f'lavis = ["{pins[0]}"]' in extra
+    assert pins[0].startswith("salesforce-lavis==")

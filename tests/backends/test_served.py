@@ -290,7 +290,7 @@ def test_parameters_that_a_server_does_not_know_are_left_out(pictures, claims, c
         assert "max_completion_tokens" in server.requests[-1]
         assert len(server.requests) == 5 + 4
     assert set(by_claim(answers, "answer").values()) == {"yes"}
-    assert "does not take logprobs" in caplog.text
+    assert "does not accept logprobs" in caplog.text
 
 
 def test_a_limit_of_candidates_is_kept_to(pictures, claims):

@@ -62,7 +62,7 @@ def test_three_files_become_a_latex_table(files: Path) -> None:
     assert len(columns) == 1
     assert r"\textbf{" in table
     assert r"77.7%" not in table
-    assert "the logit scale is taken to be 100" in done.stderr
+    assert "assuming CLIP's logit scale of 100" in done.stderr
     assert "rows are not of unit length" not in json.dumps(json.loads(done.stdout))
     printed = json.loads(done.stdout)
     assert [row["method"] for row in printed["methods"]] == ["mcm", "lda-probe", "trustvlm"]

@@ -48,7 +48,7 @@ def test_without_a_detector_the_choices_are_named(tmp_path) -> None:
 def test_deciding_links_again_what_was_linked(tmp_path, caplog) -> None:
     graph(tmp_path / "run")
     found = call("decide", tmp_path / "run", "--min-confidence", "0.95")
-    assert "linked again" in caplog.text
+    assert "rebuilt graphs/" in caplog.text
     fresh = graph(tmp_path / "fresh", "--min-confidence", "0.95")
     assert found["edges"] == fresh["edges"]
     assert files(tmp_path / "run") == files(tmp_path / "fresh") != []
@@ -58,7 +58,7 @@ def test_deciding_links_again_what_was_linked(tmp_path, caplog) -> None:
     assert (differ, missing) == ([], [])
     caplog.clear()
     call("decide", tmp_path / "run", "--min-confidence", "0.95")
-    assert "linked again" not in caplog.text
+    assert "rebuilt graphs/" not in caplog.text
 
 
 def test_deciding_before_anything_was_linked_links_nothing(tmp_path) -> None:
@@ -151,7 +151,7 @@ def test_a_prompt_with_full_stops_finds_what_commas_find(tmp_path, caplog) -> No
 def test_written_settings_leave_the_detector_to_be_named() -> None:
     written = CliRunner().invoke(app, ["graph", "--write-config"]).stdout
     assert 'detector = ""' in written
-    assert "Empty: none; finding objects then needs --detector or --detections." in written
+    assert "Empty: none; --detector or --detections is then required." in written
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".jsonl", ".jsonl.gz"])

@@ -107,7 +107,7 @@ def test_relations_are_stored_by_name_and_older_rows_are_refused_by_name() -> No
     stored["relation"]["names"][0] = "gone"
     assert (CertifyingRows.from_dict(stored).relation == -1).any()
     del stored["relation"]
-    with pytest.raises(GuaranteeError, match="do not say of which relation"):
+    with pytest.raises(GuaranteeError, match="do not name their relation"):
         CertifyingRows.from_dict(stored).gate(0.9, 0.1, "image", "rows")
 
 

@@ -120,7 +120,7 @@ def test_a_plain_rule_has_no_risk_to_test() -> None:
     monitor = Monitor.start(rows(), DecisionRule.plain(0.5))
     status = seen(monitor, rows(50, 1))
     assert (status.risk, status.labelled, monitor.level) == (None, 0, 0.1)
-    assert status.unused == {"label, but the rule promises nothing": 100}
+    assert status.unused == {"label, but the rule guarantees nothing": 100}
 
 
 def test_late_labels_count_without_ranking_the_rows_again() -> None:

@@ -12,7 +12,14 @@ from spatialtrust.errors import InputError
 from spatialtrust.failure import BayesVLM, RelU, TrustVLM, ViLU, doctor, mcm
 from spatialtrust.failure.bayesvlm import infonce_curvature
 from spatialtrust.failure.heads import ViLUHead, ZeroShot
-from spatialtrust.failure.training import Plan, confidence_loss, error_weight, perceptron, train
+from spatialtrust.failure.training import (
+    Plan,
+    confidence_loss,
+    error_weight,
+    on_device,
+    perceptron,
+    train,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -270,3 +277,15 @@ def test_vilu_refuses_settings_that_make_no_sense(settings: Any, message: str) -
     labels = np.arange(30) % 4
     with pytest.raises(InputError, match=message):
         ViLU(**settings).fit(IMAGES.numpy(), TEXTS.numpy(), labels)
+
+
+def test_read_only_arrays_go_to_the_device_without_a_warning() -> None:
+    """As memory-mapped files are; torch itself would warn once a process."""
+    array = np.ones((3, 2), dtype=np.float32)
+    array.setflags(write=False)
+    torch.set_warn_always(True)
+    try:
+        (found,) = on_device(torch.nn.Linear(2, 1), array)
+    finally:
+        torch.set_warn_always(False)
+    assert found.shape == (3, 2)

@@ -133,4 +133,4 @@ def test_a_plain_rule_is_watched_for_likeness_only(tmp_path) -> None:
     file = verdicts(tmp_path, "plain.csv", images=5, label=0, plain=True)
     found = monitor("vsr-boxes", [file], state=tmp_path / "monitor.json")
     assert found["risk"] is None
-    assert "nothing is promised" in found["notes"][-1]
+    assert "nothing is guaranteed" in found["notes"][-1]

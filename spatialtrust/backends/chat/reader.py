@@ -144,8 +144,7 @@ class ChatReader:
                 self.shared = True
         except NotSharedError as error:
             log.warning(
-                "questions about one picture are asked one by one of this model: %s; only the "
-                "vision tower is shared",
+                "asking this model one question at a time: %s; only the vision tower is shared",
                 error,
             )
             self.shared = False

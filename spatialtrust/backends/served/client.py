@@ -248,7 +248,7 @@ class Client:
                 if name in said and name not in self.dropped:
                     self.dropped.add(name)
                     log.warning(
-                        "%s: the server does not take %s; it is left out (%s)",
+                        "%s: the server does not accept %s; leaving it out (%s)",
                         self.target.url,
                         name,
                         error,

@@ -83,7 +83,7 @@ class Results:
     rows: one per row of the file, in its order.
     tool: who wrote it.
     source: file name for messages.
-    notes: what was assumed, a sentence each.
+    notes: what was inferred, a sentence each.
     """
 
     rows: tuple[Row, ...]
