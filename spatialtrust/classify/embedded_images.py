@@ -22,6 +22,7 @@ from spatialtrust.classify.embedding_store import (
     stores,
 )
 from spatialtrust.classify.image_set import EmbeddedImages
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.parquet import read_table, write_table
 
@@ -144,7 +145,7 @@ def load_embedded(
     if not path.exists():
         raise FileError(path, "does not exist", "make it with spatialtrust classify embed")
     table = read_table(path)
-    facts = json.loads((table.schema.metadata or {}).get(_FACTS, b"null"))
+    facts = loads((table.schema.metadata or {}).get(_FACTS, b"null"))
     if facts is None:
         raise FileError(path, "was not written by spatialtrust classify embed")
     table = table.filter(pc.equal(table["status"], "ok"))

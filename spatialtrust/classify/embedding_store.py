@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 
+from spatialtrust.documents import read_object
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.files import write_text
 
@@ -274,7 +275,7 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 def _manifest(path: Path) -> Mapping[str, Any]:
     file = path / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = read_object(file)
         version = manifest["format"]
     except (OSError, ValueError, KeyError) as error:
         raise FileError(file, f"cannot be read ({error})", "remove its folder") from error

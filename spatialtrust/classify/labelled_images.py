@@ -12,13 +12,13 @@ Nothing is ever extracted to disk, and no path may lead out of the folder it is 
 
 from __future__ import annotations
 
-import json
 import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import ColumnError, FileError, RowError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _list_file(source: Path, root: Path) -> Iterator[LabelledImage]:
 
 def _split_file(source: Path, root: Path) -> Iterator[LabelledImage]:
     try:
-        content = json.loads(source.read_text(encoding="utf-8"))
+        content = read_object(source)
     except (OSError, ValueError) as error:
         raise FileError(source, f"is not readable JSON ({error})") from error
     if not isinstance(content, dict) or not set(content) & set(SPLITS):
@@ -240,7 +240,7 @@ def _pair(path: Path, key: str | None, parts: dict[str, bytes]) -> Iterator[Labe
         caption = parts[".txt"].decode("utf-8", errors="replace").strip()
     elif ".json" in parts:
         try:
-            caption = json.loads(parts[".json"]).get("caption")
+            caption = loads(parts[".json"]).get("caption")
         except (ValueError, AttributeError):
             caption = None
     yield LabelledImage(f"{path.name}/{key}", "", None, caption, lambda: image)

@@ -20,6 +20,7 @@ from spatialtrust import __version__
 from spatialtrust.csp.perturbation import KINDS, LADDER, perturb
 from spatialtrust.csp.scales import scale_named
 from spatialtrust.csp.targets import check_target, confidence_at, distant_levels
+from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.files import UNFINISHED, first_line, write_text
 from spatialtrust.io.images import read_image
@@ -171,7 +172,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_object(path)
         return {**found, "settings": dict(found["settings"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileError(
@@ -221,7 +222,7 @@ def _examples(
         if image is None or image.uri != row["uri"]:
             pixels = read_image(row["uri"])
             image = _Image(row["uri"], pixels, hashlib.blake2b(pixels.tobytes()).digest())
-        regions = json.loads(row["regions"])
+        regions = loads(row["regions"])
         generator = np.random.default_rng(_number(row["question_id"], config.seed))
 
         def stated(level: int, group: str = row["group"]) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, InputError, MissingDependencyError, NotFittedError
 from spatialtrust.files import write_bytes
 
@@ -222,7 +223,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
     except (OSError, SafetensorError) as error:
         raise FileError(path, f"cannot be read ({error})", "give a saved predictor") from error
     try:
-        header = json.loads(metadata["spatialtrust"])
+        header = loads(metadata["spatialtrust"])
         version = header["format"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise FileError(path, "is no saved predictor", "give what save() wrote") from error

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from spatialtrust.decision.monitoring import Monitor
 from spatialtrust.decision.rule import DecisionRule, decide
+from spatialtrust.documents import read_object
 from spatialtrust.errors import ColumnError, FileError, GuaranteeError, InputError
 from spatialtrust.files import write_text
 from spatialtrust.fusion.model import TrustModel
@@ -173,7 +174,7 @@ def _read(path: Path, model: TrustModel) -> _Batch:
 def _manifest(path: Path) -> dict[str, Any]:
     beside = path.with_name(f"{path.name}.manifest.json")
     try:
-        found = json.loads(beside.read_text(encoding="utf-8"))
+        found = read_object(beside)
     except OSError as error:
         raise FileError(path, f"has no manifest beside it ({beside.name})", _VERIFY) from error
     except ValueError as error:
@@ -187,7 +188,7 @@ def _stored(path: Path, model: TrustModel) -> tuple[Monitor, dict[str, bool]] | 
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_object(path)
     except (OSError, ValueError) as error:
         raise FileError(path, f"cannot be read ({error})", "begin another state") from error
     if not isinstance(values, dict) or values.get("format") != _FORMAT:

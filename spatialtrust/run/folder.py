@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from spatialtrust import schema
+from spatialtrust.documents import read_object
 from spatialtrust.errors import FileError, InputError, SchemaVersionError
 from spatialtrust.files import UNFINISHED, write_text
 from spatialtrust.io.parquet import read_table, write_table
@@ -167,7 +168,7 @@ class RunFolder:
         if not file.exists():
             return fresh
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = read_object(file)
             version = found["schema"], found["package"]
             found["tables"]
         except (ValueError, KeyError, TypeError) as error:

@@ -16,6 +16,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import BackendError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class WorkerProcess:
 
     def _parse(self, line: bytes, what: str) -> dict[str, Any]:
         try:
-            reply = json.loads(line)
+            reply = loads(line)
             if not isinstance(reply["id"], int):
                 raise TypeError
         except (ValueError, TypeError, KeyError):
