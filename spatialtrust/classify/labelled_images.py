@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import ColumnError, FileError, RowError
+from spatialtrust.io.names import plain_name, unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,12 +95,13 @@ def _folder(root: Path) -> Iterator[LabelledImage]:
     if not files:
         valid = ", ".join(IMAGE_ENDINGS)
         raise FileError(root, "holds no images", f"valid endings: {valid}")
-    for file in files:
-        relative = file.relative_to(root)
+    ids = unique_names([file.relative_to(root).as_posix() for file in files])
+    for file, image_id in zip(files, ids, strict=True):
+        relative = PurePosixPath(image_id)
         folders = list(relative.parts[:-1])
         split = SPLITS.get(folders[0].lower(), "") if len(folders) > 1 else ""
         label = folders[1 if split else 0] if folders else None
-        yield LabelledImage(relative.as_posix(), split, label, None, file.read_bytes)
+        yield LabelledImage(image_id, split, label, None, file.read_bytes)
 
 
 def _list_file(source: Path, root: Path) -> Iterator[LabelledImage]:
@@ -217,15 +219,17 @@ def _pairs(path: Path, archive: tarfile.TarFile) -> Iterator[LabelledImage]:
                 f'holds "{member.name}", which is no plain file inside the archive',
                 "do not trust this archive",
             )
-        if member.size > LARGEST_MEMBER:
-            raise FileError(
-                path, f'holds "{member.name}" of {member.size} bytes, more than {LARGEST_MEMBER}'
-            )
         folder, _, name = member.name.rpartition("/")
         stem, _, ending = name.partition(".")
         if (current := f"{folder}/{stem}" if folder else stem) != key:
             yield from _pair(path, key, parts)
             key, parts = current, {}
+        if sum(map(len, parts.values())) + member.size > LARGEST_MEMBER:
+            raise FileError(
+                path,
+                f'holds "{plain_name(current)}" of more than {LARGEST_MEMBER >> 20} MiB',
+                "a photo and its notes take less; do not trust this archive",
+            )
         content = archive.extractfile(member)
         parts[f".{ending.lower()}"] = content.read() if content is not None else b""
     yield from _pair(path, key, parts)
@@ -243,4 +247,7 @@ def _pair(path: Path, key: str | None, parts: dict[str, bytes]) -> Iterator[Labe
             caption = loads(parts[".json"]).get("caption")
         except (ValueError, AttributeError):
             caption = None
-    yield LabelledImage(f"{path.name}/{key}", "", None, caption, lambda: image)
+    name = plain_name(f"{path.name}/{key}")
+    yield LabelledImage(
+        name, "", None, caption if isinstance(caption, str) else None, lambda: image
+    )

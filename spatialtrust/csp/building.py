@@ -22,7 +22,7 @@ from spatialtrust.csp.scales import scale_named
 from spatialtrust.csp.targets import check_target, confidence_at, distant_levels
 from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import FileError, InputError
-from spatialtrust.files import UNFINISHED, first_line, write_text
+from spatialtrust.files import replacing, write_text
 from spatialtrust.io.images import read_image
 from spatialtrust.io.parquet import read_table, write_table
 
@@ -291,13 +291,8 @@ def write_png(picture: Pixels, path: Path) -> None:
     done, content = cv2.imencode(".png", picture[..., ::-1])
     if not done:
         raise FileError(path, "cannot be encoded as PNG")
-    unfinished = path.with_name(f".{path.name}{UNFINISHED}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, flush=False) as unfinished:
         unfinished.write_bytes(content.tobytes())
-        unfinished.replace(path)
-    except OSError as error:
-        raise FileError(path, f"cannot be written ({first_line(error)})") from error
 
 
 def _number(text: str, seed: int) -> int:

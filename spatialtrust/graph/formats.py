@@ -40,7 +40,7 @@ _EDGE_ENDS: Final = ("subject_id", "object_id")
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
 _PAIR: Final = re.compile(rf"(\w+)=({_QUOTED})", re.DOTALL)
 _STATEMENT: Final = re.compile(
-    rf"^\s*(?:(graph)|({_QUOTED})(?: -> ({_QUOTED}))?) \[((?:\w+={_QUOTED},? ?)*)\];",
+    rf"^[ \t]*(?:(graph)|({_QUOTED})(?: -> ({_QUOTED}))?) \[((?:\w+={_QUOTED},? ?)*)\];",
     re.DOTALL | re.MULTILINE,
 )
 
