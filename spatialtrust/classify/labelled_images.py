@@ -144,6 +144,10 @@ def _split_file(source: Path, root: Path) -> Iterator[LabelledImage]:
     for name, entries in content.items():
         if name not in SPLITS:
             raise FileError(source, f'has a split "{name}"', f"valid: {', '.join(SPLITS)}")
+        if not isinstance(entries, list):
+            raise FileError(
+                source, f'has no list under "{name}"', "give [[path, label, class], ...]"
+            )
         for row, entry in enumerate(entries):
             if not isinstance(entry, list) or len(entry) != 3:
                 raise RowError(source, row, name, "is no [path, label, class name]")

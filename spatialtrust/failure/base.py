@@ -142,8 +142,13 @@ class FailurePredictor:
         if kind is None or not issubclass(kind, cls):
             raise FileError(path, f"holds {header['method']}, not {cls.__name__}")
         parameters = header["parameters"].items()
-        # JSON knows no tuples.
-        predictor = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in parameters})
+        try:
+            # JSON knows no tuples.
+            given = {name: tuple(v) if isinstance(v, list) else v for name, v in parameters}
+            predictor = kind(**given)
+            predictor.check()
+        except (TypeError, ValueError) as error:
+            raise FileError(path, f"has other parameters ({error})", "fit again") from error
         predictor.tensors_, predictor.facts_ = tensors, header["facts"]
         return predictor
 
@@ -225,8 +230,16 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
     try:
         header = loads(metadata["spatialtrust"])
         version = header["format"]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        kinds = {"method": str, "parameters": dict, "facts": dict}
+        if version == FORMAT and not all(isinstance(header[k], kinds[k]) for k in kinds):
+            raise TypeError("a part of the header is of another type")
+        if version == FORMAT and type(header["facts"]["labelled_rows"]) is not int:
+            raise TypeError("labelled_rows is no whole number")
+    except (KeyError, TypeError, ValueError) as error:
         raise FileError(path, "is no saved predictor", "give what save() wrote") from error
     if version != FORMAT:
         raise FileError(path, f"has format {version}; this package reads {FORMAT}", "fit again")
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise FileError(path, f'holds numbers that are not finite ("{name}")', "fit again")
     return header, tensors

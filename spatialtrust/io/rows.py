@@ -206,7 +206,8 @@ def _csv_rows(content: bytes, delimiter: str, source: str, broken: FileError | N
             parse_options=pa.csv.ParseOptions(delimiter=delimiter),
             convert_options=convert,
         )
-    except pa.ArrowException:
+        _no_name_twice(table.column_names, source)
+    except (pa.ArrowException, UnicodeDecodeError):
         return _assemble(_csv_lines(content, delimiter, source), source, broken)
     if content.count(b"\n") not in (len(table), len(table) + 1):  # blank or multi-line cells
         return _assemble(_csv_lines(content, delimiter, source), source, broken)
@@ -239,7 +240,8 @@ def _csv_lines(
     text = io.StringIO(content.decode(errors="surrogateescape"), newline="")
     lines = text.readlines()
     first = next((place for place, line in enumerate(lines) if line.strip()), 0)
-    header, start = _csv_row(lines, first, delimiter)
+    cells, start = _csv_row(lines, first, delimiter)
+    header = [cell.encode("utf-8", errors="replace").decode() for cell in cells]
     _no_name_twice(header, source)
     while start < len(lines):
         number = start + 1

@@ -254,7 +254,7 @@ class RunFolder:
             found = read_object(file)
             version = found["schema"], found["package"]
             _check_tables(found["tables"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FileError(file, "is not a manifest of this package", "give another --out") from (
                 error
             )
