@@ -365,8 +365,11 @@ def _files(item: Path, passed: Counter[str]) -> Iterable[Path]:
     if not item.is_dir():
         return [_absolute(item)]
     readable, found = _readable(), []
+    runs: dict[Path, bool] = {}
     for file in item.rglob("*"):
         ending = file.suffix.lower()
+        if ending in readable and _of_a_run(file.parent, item, runs):
+            continue
         if ending not in readable and (ending in BESIDE or _is_hidden(file, item)):
             continue
         if file.is_file():
@@ -375,6 +378,16 @@ def _files(item: Path, passed: Counter[str]) -> Iterable[Path]:
             else:
                 passed[ending or "(none)"] += 1
     return found
+
+
+def _of_a_run(folder: Path, top: Path, known: dict[Path, bool]) -> bool:
+    """Whether a folder lies in a run folder below the one that was given: it feeds no run."""
+    if folder == top or top not in folder.parents:
+        return False
+    if folder not in known:
+        own = (folder / "manifest.json").is_file() and (folder / ".lock").is_file()
+        known[folder] = own or _of_a_run(folder.parent, top, known)
+    return known[folder]
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:

@@ -160,8 +160,11 @@ def _content(path: Path) -> tuple[bytes, FileError | None]:
 def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
     listed = content.split(b"\n")
     lines = np.array([number for number, line in enumerate(listed, 1) if line.strip()])
-    # Arrow's parser follows brackets on the stack of the process, however many there are.
-    if any(len(line) > _LONG_LINE and too_deep(line) for line in listed):
+    # Arrow's parser follows brackets on the stack of the process, however many there are, and
+    # takes every line for an object: a null in its place is an address that it follows.
+    objects = content.startswith(b"{") + content.count(b"\n{")
+    other = objects != len(lines) and any(line.lstrip()[:1] not in (b"{", b"") for line in listed)
+    if other or any(len(line) > _LONG_LINE and too_deep(line) for line in listed):
         return _assemble(_json_lines(content, source), source, broken)
     del listed
     fixed = pa.schema([(name, pa.string()) for name in _TEXT_COLUMNS])
