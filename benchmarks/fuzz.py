@@ -156,8 +156,8 @@ def _work(pipe: Any, work: Path, seed: int, start: int, size: int, only: str) ->
             except BaseException as error:
                 pipe.send(("end", name, "failed", _place(error)))
             if number % 50 == 0:
-                shutil.rmtree(folder)
-                folder.mkdir()
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(exist_ok=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -118,10 +118,9 @@ def test_03_a_number_of_400_digits_costs_its_box_and_is_no_setting(tmp_path) -> 
     listed = [{"category": "m", "bbox_xywh": [0, 1, 2, 3]}, sound]
     text = json.dumps([{"file_name": "a.jpg", "boxes": listed}])
     file.write_text(text.replace("[0,", f"[{digits},"))
-    images = folder_of(tmp_path / "i", "a.jpg")
-    execute(prepare(settings(file), tmp_path / "r", [images]))
-    rows = pq.read_table(tmp_path / "r" / "detections").to_pylist()
-    assert {row["phrase"]: row["status"] for row in rows} == {"m": "degenerate_box", "n": "ok"}
+    found = read_detections(file)
+    assert found.boxes["phrase"].to_pylist() == ["n"]
+    assert len(found.faults) == 1
     config.write_text(f"min_confidence = {digits}")
     with pytest.raises(InputError, match="min_confidence"):
         RunConfig.load(config)

@@ -231,7 +231,7 @@ def _pairs(path: Path, archive: tarfile.TarFile) -> Iterator[LabelledImage]:
         if sum(map(len, parts.values())) + member.size > LARGEST_MEMBER:
             raise FileError(
                 path,
-                f'holds "{plain_name(current)}" of more than {LARGEST_MEMBER >> 20} MiB',
+                f'holds "{plain_name(current)}" of more than {LARGEST_MEMBER} bytes',
                 "a photo and its notes take less; do not trust this archive",
             )
         content = archive.extractfile(member)

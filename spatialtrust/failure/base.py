@@ -149,7 +149,7 @@ class FailurePredictor:
             predictor.check()
         except (TypeError, ValueError) as error:
             raise FileError(path, f"has other parameters ({error})", "fit again") from error
-        predictor.tensors_, predictor.facts_ = tensors, header["facts"]
+        predictor.tensors_, predictor.facts_ = _Held(tensors), _Held(header["facts"])
         return predictor
 
     def bind(self, embedding_model: str) -> Self:
@@ -206,6 +206,13 @@ def learned(name: str) -> type[FailurePredictor]:
 def _kind(name: str) -> type[FailurePredictor] | None:
     """The published method of that name; nothing else is ever constructed from a file."""
     return learned(name) if name in LEARNED else FailurePredictor.kinds.get(name)
+
+
+class _Held(dict[str, Any]):
+    """What a file holds; what it lacks is an error of the file."""
+
+    def __missing__(self, name: str) -> Any:
+        raise InputError(f'the saved predictor lacks "{name}"; fit again')
 
 
 def _safetensors() -> Any:

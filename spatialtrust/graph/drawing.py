@@ -53,8 +53,8 @@ CROWDED_SIDE: Final = 1000
 LARGEST_SIDE: Final = 1600
 """But no longer than this by enlarging."""
 
-MOST_ENLARGED: Final = 4096
-"""Whatever the shape: a line of pixels is not made a wall."""
+MOST_ENLARGED: Final = 16_384
+"""Pixels of the longer side: a line of pixels is not made a wall."""
 
 LONGEST_NAME: Final = 80
 """Letters of an object's name that are drawn."""

@@ -82,7 +82,9 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
             facts["repaired"],
             facts.get("reduced", False),
         )
-    except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (
+        KeyError, TypeError, AttributeError, OverflowError, UnicodeError, pa.ArrowException
+    ) as error:  # fmt: skip
         raise InputError(
             f"{source}: is not a scene graph of this package ({type(error).__name__}: {error}); "
             "see spatialtrust/graph/scene_graph.schema.json"

@@ -57,9 +57,11 @@ def unique_names(paths: Sequence[str]) -> list[str]:
     for place, name in enumerate(ids):
         if seen[name] > 1:
             stem, ending = os.path.splitext(name)
-            while name in seen:
+            other = name
+            while other in seen:
                 taken[name] += 1
-                ids[place] = f"{stem}#{taken[name]}{ending}"
+                other = f"{stem}#{taken[name]}{ending}"
+            ids[place] = other
     return ids
 
 

@@ -243,7 +243,10 @@ def _csv_lines(
     text = io.StringIO(content.decode(errors="surrogateescape"), newline="")
     lines = text.readlines()
     first = next((place for place, line in enumerate(lines) if line.strip()), 0)
-    cells, start = _csv_row(lines, first, delimiter)
+    try:
+        cells, start = _csv_row(lines, first, delimiter)
+    except csv.Error as error:
+        raise FileError(source, f"has a header that is not CSV ({error})") from error
     header = [cell.encode("utf-8", errors="replace").decode() for cell in cells]
     _no_name_twice(header, source)
     while start < len(lines):

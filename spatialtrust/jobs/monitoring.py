@@ -173,13 +173,10 @@ def _read(path: Path, model: TrustModel) -> _Batch:
 
 def _manifest(path: Path) -> dict[str, Any]:
     beside = path.with_name(f"{path.name}.manifest.json")
-    try:
-        found = read_object(beside)
-    except OSError as error:
-        raise FileError(path, f"has no manifest beside it ({beside.name})", _VERIFY) from error
-    except ValueError as error:
-        raise FileError(beside, f"is not JSON ({error})", _VERIFY) from error
-    if not isinstance(found, dict) or not isinstance(found.get("rule"), dict):
+    if not beside.is_file():
+        raise FileError(path, f"has no manifest beside it ({beside.name})", _VERIFY)
+    found = read_object(beside)
+    if not isinstance(found.get("rule"), dict):
         raise FileError(beside, "names no rule", _VERIFY)
     return found
 

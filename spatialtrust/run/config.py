@@ -176,6 +176,8 @@ class RunConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "settings") -> Self:
         """Settings from plain values, checked against the fields' types."""
+        if not isinstance(values, dict):
+            raise InputError(f"{source}: is a {type(values).__name__}; give options by name")
         known = {option.name: option.default for option in fields(cls)}
         checked: dict[str, Any] = {}
         for name, value in values.items():

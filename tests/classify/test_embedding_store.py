@@ -171,7 +171,7 @@ def test_images_that_cannot_be_read_say_why_and_are_left_out(folder: Path, tmp_p
     cache = tmp_path / "cache"
     table = embed_images(cache, Colours(), labelled_images(folder))
     status = dict(zip(table["image_id"].to_pylist(), table["status"].to_pylist(), strict=True))
-    assert status["test/red/0.png"].startswith("unreadable: cannot identify image")
+    assert status["test/red/0.png"].startswith("unreadable: is not a readable image")
     assert status["test/red/1.png"].startswith("unreadable: ")
     assert len(_load(cache)["test"]) == 4
 

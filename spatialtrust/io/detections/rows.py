@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -149,6 +150,8 @@ class Rows:
             return self.refuse("box_unit", unit, UNITS, row, name)
         try:
             numbers = _numbers(box)
+            if not all(map(math.isfinite, numbers)):
+                raise ValueError(f"holds {next(n for n in numbers if not math.isfinite(n))}")
             text = str(phrase).strip() if phrase is not None else ""
         except (TypeError, ValueError, OverflowError) as error:
             field = f'box of "{name}"'
