@@ -150,8 +150,8 @@ class Rows:
             return self.refuse("box_unit", unit, UNITS, row, name)
         try:
             numbers = _numbers(box)
-            if not all(map(math.isfinite, numbers)):
-                raise ValueError(f"holds {next(n for n in numbers if not math.isfinite(n))}")
+            if any(map(math.isinf, numbers)):
+                raise ValueError("holds a number that is infinite, or too large")
             text = str(phrase).strip() if phrase is not None else ""
         except (TypeError, ValueError, OverflowError) as error:
             field = f'box of "{name}"'
