@@ -55,6 +55,10 @@ class Table:
         ColumnError: a required column is missing, or a column cannot be cast.
         RowError: a key is null or occurs twice.
         """
+        names = data.column_names
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ColumnError(source, twice, "stands there twice", "rename or remove one of them")
         columns: dict[str, pa.ChunkedArray] = {}
         fields = []
         for field in cls.schema:

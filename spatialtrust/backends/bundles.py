@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.backends.install import interpreter
+from spatialtrust.documents import read_object
 from spatialtrust.errors import BackendError, InputError, MissingDependencyError
 from spatialtrust.files import write_text
 
@@ -238,7 +239,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        manifest: dict[str, Any] = read_object(path)
         return {**manifest, "revision": str(manifest["revision"])}
     except (ValueError, KeyError) as error:
         raise BackendError(

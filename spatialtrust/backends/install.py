@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from spatialtrust.documents import read_object
 from spatialtrust.errors import BackendError, InputError, suggest
 from spatialtrust.files import write_text
 
@@ -145,7 +146,7 @@ def _environment(name: str) -> Environment:
 
 def _is_current(folder: Path, environment: Environment) -> bool:
     try:
-        stamp = json.loads((folder / _STAMP).read_text("utf-8"))
+        stamp = read_object(folder / _STAMP)
     except (OSError, ValueError):
         return False
     return bool(stamp.get("pins") == _hash(environment.pins)) and _python_of(folder).exists()

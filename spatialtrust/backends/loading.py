@@ -6,13 +6,13 @@ Files come from a folder or from the local cache of the hub, never from the netw
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialtrust.backends.bundles import cached_snapshot, revision_of
+from spatialtrust.documents import read_object
 from spatialtrust.errors import BackendError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def locate(target: str, reference: str, model_types: Sequence[str] | None = None
     """
     folder, revision = _folder(target, reference)
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config = read_object(folder / "config.json")
     except (OSError, ValueError) as error:
         raise BackendError(
             f"{reference}: {folder} holds no readable config.json ({error}); "

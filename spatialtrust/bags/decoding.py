@@ -5,12 +5,12 @@ Where a bag holds none (old sqlite3 bags), the stock definitions are assumed, an
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from spatialtrust.bags.reading import needs
+from spatialtrust.documents import loads
 from spatialtrust.errors import InputError
 from spatialtrust.io.names import plain_name
 
@@ -128,8 +128,4 @@ def _embedded(language: str, definition: bytes, kind: str, where: str) -> Any:
 
 
 def _json(data: bytes) -> Any:
-    return json.loads(data.decode("utf-8"), parse_constant=_no_constant)
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
+    return loads(data, finite=True)

@@ -15,6 +15,7 @@ from spatialtrust.bags.pictures import picture_of
 from spatialtrust.bags.records import stamp_in
 from spatialtrust.bags.usable import USES
 from spatialtrust.bags.writing import GRAPH, PREFIX
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, InputError, MissingDependencyError
 from spatialtrust.files import first_line, replacing
 
@@ -40,7 +41,6 @@ def write_recording(bag: Bag, path: Path) -> int:
         import rerun
     except ImportError as error:
         raise MissingDependencyError("rerun-sdk", "rerun", "--rrd") from error
-    import json
 
     bag.topic(GRAPH)
     cameras = {
@@ -57,7 +57,7 @@ def write_recording(bag: Bag, path: Path) -> int:
                 if message.topic in cameras:
                     _picture(rerun, recording, cameras[message.topic], message.data)
                     continue
-                _frame(rerun, recording, json.loads(message.data))
+                _frame(rerun, recording, loads(message.data))
                 count += 1
             recording.flush()
             recording.disconnect()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from spatialtrust.bags import mcap_files, sqlite_files
 from spatialtrust.bags.reading import MAX_RECORD, SECOND, Lost, Message, Summary, Topic
 from spatialtrust.bags.unpacking import unpack
+from spatialtrust.documents import loads_yaml, read_text
 from spatialtrust.errors import FileError
 
 if TYPE_CHECKING:
@@ -73,14 +74,12 @@ def _scan(
 
 def _metadata(folder: Path) -> dict[str, Any]:
     """What ``metadata.yaml`` says; nothing where it is missing or makes no sense."""
-    import yaml
-
     path = folder / _METADATA
     if not path.is_file() or path.stat().st_size > MAX_RECORD >> 4:
         return {}
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError):
+        found = loads_yaml(read_text(path, MAX_RECORD >> 4))
+    except ValueError:
         return {}
     about = found.get("rosbag2_bagfile_information") if isinstance(found, dict) else None
     return about if isinstance(about, dict) else {}

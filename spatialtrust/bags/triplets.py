@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from spatialtrust.documents import read_json
 from spatialtrust.errors import FileError
 from spatialtrust.io.names import plain_name
 from spatialtrust.relations import RELATIONS, canonical
@@ -77,7 +77,7 @@ def json_in(path: str | Path, give: str) -> Any:
     try:
         if file.stat().st_size > _MOST:
             raise FileError(file, f"is larger than {_MOST >> 20} MiB", give)
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file, _MOST)
     except OSError as error:
         raise FileError(file, f"cannot be read ({error.strerror})", give) from error
     except (ValueError, RecursionError) as error:

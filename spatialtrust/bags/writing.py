@@ -20,6 +20,7 @@ from spatialtrust.bags.messages import (
     graph_message,
 )
 from spatialtrust.bags.reading import Message, Topic, needs
+from spatialtrust.documents import loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +54,7 @@ def schema(name: str) -> dict[str, Any]:
     >>> schema("foxglove.SceneUpdate")["title"]
     'foxglove.SceneUpdate'
     """
-    found: dict[str, Any] = json.loads(_schema_text(name))
+    found: dict[str, Any] = loads(_schema_text(name))
     return found
 
 

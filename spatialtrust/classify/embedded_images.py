@@ -16,13 +16,14 @@ import pyarrow.compute as pc
 from spatialtrust.classify.embedding_store import (
     EmbeddingStore,
     Recipe,
-    decode,
     digest_of,
     embed_texts,
     stores,
 )
 from spatialtrust.classify.image_set import EmbeddedImages
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, InputError
+from spatialtrust.io.images import decode
 from spatialtrust.io.parquet import read_table, write_table
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ SCHEMA: Final = pa.schema(
         ("status", pa.string()),
     ]
 )
+_HELD: Final = 1 << 28
+"""Bytes of decoded images that are held until they are embedded."""
 _FACTS: Final = b"spatialtrust.embedded"
 
 
@@ -99,13 +102,14 @@ def embed_images(
                 content = item.read()
                 digest = digest_of(content)
                 if digest not in pending and store.find([digest])[0] < 0:
-                    pending[digest] = decode(content)
+                    pending[digest] = decode(content, item.image_id)
             except (OSError, ValueError) as error:
-                digest, status = None, f"unreadable: {error}"
+                told = str(error).removeprefix(f"{item.image_id}: ")
+                digest, status = None, f"unreadable: {told}"
             row = (item.image_id, item.split, item.class_name, item.caption, digest, status)
             for field, value in zip(columns, row, strict=True):
                 columns[field].append(value)
-            if len(pending) >= batch_size:
+            if len(pending) >= batch_size or sum(p.nbytes for p in pending.values()) > _HELD:
                 flush()
             if progress is not None:
                 progress(seen, len(store) - before + len(pending))
@@ -152,7 +156,7 @@ def load_embedded(
     if not path.exists():
         raise FileError(path, "does not exist", "make it with spatialtrust classify embed")
     table = read_table(path)
-    facts = json.loads((table.schema.metadata or {}).get(_FACTS, b"null"))
+    facts = loads((table.schema.metadata or {}).get(_FACTS, b"null"))
     if facts is None:
         raise FileError(path, "was not written by spatialtrust classify embed")
     table = table.filter(pc.equal(table["status"], "ok"))

@@ -19,20 +19,20 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
 
+from spatialtrust.documents import read_object
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 DIGEST: Final = 32
-PIXELS: Final = "rgb uint8, upright"
+MOST_COLUMNS: Final = 1 << 20
+PIXELS: Final = "rgb uint8, upright, clear is white, deep is scaled"
 """What embedders are handed; part of the address, so that a change of it starts afresh."""
 
 
@@ -108,8 +109,7 @@ class EmbeddingStore:
     @classmethod
     def at(cls, path: Path) -> Self:
         """Open a store by its folder."""
-        manifest = _manifest(path)
-        store = cls(path.parent, Recipe(**manifest["recipe"]))
+        store = cls(path.parent, _manifest(path)[0])
         if store.path != path:
             raise FileError(path, "was renamed: its address does not fit its manifest")
         return store
@@ -120,7 +120,8 @@ class EmbeddingStore:
     def __enter__(self) -> Self:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            self._lock = os.open(self.path / ".lock", flags, 0o666)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.close()
@@ -175,10 +176,17 @@ class EmbeddingStore:
                 f"cached: it changed without changing its revision; remove {self.path}"
             )
         for name, data in (("embeddings.bin", rows.tobytes()), ("digests.bin", b"".join(digests))):
-            with (self.path / name).open("ab") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+            try:
+                with (self.path / name).open("ab") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise FileError(
+                    self.path / name,
+                    f"cannot be written ({error.strerror})",
+                    "make room and give the same command: what was embedded is kept",
+                ) from error
         first = len(self._rows)
         self._rows.update({digest: first + place for place, digest in enumerate(digests)})
 
@@ -208,10 +216,9 @@ class EmbeddingStore:
         return np.asarray(self.embeddings[rows])
 
     def _open(self) -> None:
-        manifest = _manifest(self.path)
-        if manifest["recipe"] != asdict(self.recipe):
+        recipe, self.dimension = _manifest(self.path)
+        if recipe != self.recipe:
             raise FileError(self.path, "holds embeddings of another model than its address says")
-        self.dimension = int(manifest["dimension"])
         digests = self._content("digests.bin")
         rows = min(len(digests) // DIGEST, self._size("embeddings.bin") // (4 * self.dimension))
         self._rows = {
@@ -261,29 +268,21 @@ def embed_texts(
     return store.take(digests)
 
 
-def decode(content: bytes) -> NDArray[np.uint8]:
-    """An encoded image as RGB (H, W, 3), turned upright.
-
-    Raises
-    ------
-    OSError, ValueError: for bytes that are no image.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError) as error:
-        raise OSError(str(error)) from error
-
-
-def _manifest(path: Path) -> Mapping[str, Any]:
+def _manifest(path: Path) -> tuple[Recipe, int]:
+    """What made the embeddings of a folder, and how long each is."""
     file = path / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        version = manifest["format"]
-    except (OSError, ValueError, KeyError) as error:
+        manifest = read_object(file, 1 << 20)
+        version, given = manifest["format"], manifest["recipe"]
+        if version == FORMAT:
+            recipe, dimension = Recipe(**given), manifest["dimension"]
+            texts = (recipe.kind, recipe.model, recipe.preprocessing)
+            if not all(isinstance(value, str) for value in texts):
+                raise ValueError("its recipe holds a value of another type")
+            if not isinstance(dimension, int) or not 0 < dimension <= MOST_COLUMNS:
+                raise ValueError(f"its dimension is {dimension!r:.40}")
+    except (ValueError, KeyError, TypeError) as error:
         raise FileError(file, f"cannot be read ({error})", "remove its folder") from error
     if version != FORMAT:
         raise FileError(file, f"has format {version}; this package reads {FORMAT}")
-    return manifest
+    return recipe, dimension

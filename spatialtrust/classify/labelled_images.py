@@ -12,14 +12,15 @@ Nothing is ever extracted to disk, and no path may lead out of the folder it is 
 
 from __future__ import annotations
 
-import json
 import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import ColumnError, FileError, RowError
+from spatialtrust.io.names import plain_name, unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,12 +95,13 @@ def _folder(root: Path) -> Iterator[LabelledImage]:
     if not files:
         valid = ", ".join(IMAGE_ENDINGS)
         raise FileError(root, "holds no images", f"valid endings: {valid}")
-    for file in files:
-        relative = file.relative_to(root)
+    ids = unique_names([file.relative_to(root).as_posix() for file in files])
+    for file, image_id in zip(files, ids, strict=True):
+        relative = PurePosixPath(image_id)
         folders = list(relative.parts[:-1])
         split = SPLITS.get(folders[0].lower(), "") if len(folders) > 1 else ""
         label = folders[1 if split else 0] if folders else None
-        yield LabelledImage(relative.as_posix(), split, label, None, file.read_bytes)
+        yield LabelledImage(image_id, split, label, None, file.read_bytes)
 
 
 def _list_file(source: Path, root: Path) -> Iterator[LabelledImage]:
@@ -132,7 +134,7 @@ def _list_file(source: Path, root: Path) -> Iterator[LabelledImage]:
 
 def _split_file(source: Path, root: Path) -> Iterator[LabelledImage]:
     try:
-        content = json.loads(source.read_text(encoding="utf-8"))
+        content = read_object(source)
     except (OSError, ValueError) as error:
         raise FileError(source, f"is not readable JSON ({error})") from error
     if not isinstance(content, dict) or not set(content) & set(SPLITS):
@@ -142,6 +144,10 @@ def _split_file(source: Path, root: Path) -> Iterator[LabelledImage]:
     for name, entries in content.items():
         if name not in SPLITS:
             raise FileError(source, f'has a split "{name}"', f"valid: {', '.join(SPLITS)}")
+        if not isinstance(entries, list):
+            raise FileError(
+                source, f'has no list under "{name}"', "give [[path, label, class], ...]"
+            )
         for row, entry in enumerate(entries):
             if not isinstance(entry, list) or len(entry) != 3:
                 raise RowError(source, row, name, "is no [path, label, class name]")
@@ -217,15 +223,17 @@ def _pairs(path: Path, archive: tarfile.TarFile) -> Iterator[LabelledImage]:
                 f'holds "{member.name}", which is no plain file inside the archive',
                 "do not trust this archive",
             )
-        if member.size > LARGEST_MEMBER:
-            raise FileError(
-                path, f'holds "{member.name}" of {member.size} bytes, more than {LARGEST_MEMBER}'
-            )
         folder, _, name = member.name.rpartition("/")
         stem, _, ending = name.partition(".")
         if (current := f"{folder}/{stem}" if folder else stem) != key:
             yield from _pair(path, key, parts)
             key, parts = current, {}
+        if sum(map(len, parts.values())) + member.size > LARGEST_MEMBER:
+            raise FileError(
+                path,
+                f'holds "{plain_name(current)}" of more than {LARGEST_MEMBER} bytes',
+                "a photo and its notes take less; do not trust this archive",
+            )
         content = archive.extractfile(member)
         parts[f".{ending.lower()}"] = content.read() if content is not None else b""
     yield from _pair(path, key, parts)
@@ -240,7 +248,10 @@ def _pair(path: Path, key: str | None, parts: dict[str, bytes]) -> Iterator[Labe
         caption = parts[".txt"].decode("utf-8", errors="replace").strip()
     elif ".json" in parts:
         try:
-            caption = json.loads(parts[".json"]).get("caption")
+            caption = loads(parts[".json"]).get("caption")
         except (ValueError, AttributeError):
             caption = None
-    yield LabelledImage(f"{path.name}/{key}", "", None, caption, lambda: image)
+    name = plain_name(f"{path.name}/{key}")
+    yield LabelledImage(
+        name, "", None, caption if isinstance(caption, str) else None, lambda: image
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spatialtrust.cli.output import say
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, InputError
 
 if TYPE_CHECKING:
@@ -176,6 +176,6 @@ def _pair(text: str, valid: str) -> tuple[str, Any]:
     if not sign:
         raise InputError(f'--option "{text}" is no {valid}')
     try:
-        return key, json.loads(value)
+        return key, loads(value)
     except ValueError:
         return key, value

@@ -21,6 +21,7 @@ from spatialtrust.cli import monitor as cli_monitor
 from spatialtrust.cli import report as cli_report
 from spatialtrust.cli.output import Commands, emit, for_people, plain, plain_errors, say, say_faults
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
+from spatialtrust.documents import read_object
 
 app = typer.Typer(
     name="spatialtrust",
@@ -199,7 +200,7 @@ def evaluate(
     found: dict[str, Any] = run(table, resamples=resamples, seed=seed)
     manifest = verdicts.with_name(f"{verdicts.name}.manifest.json")
     if manifest.is_file():
-        origin = json.loads(manifest.read_text(encoding="utf-8"))
+        origin = read_object(manifest)
         known = ("model", "calibrated_on", "in_sample_share")
         found = {**{name: origin.get(name) for name in known}, **found}
     if plot is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -78,7 +79,20 @@ def say_faults(faults: Sequence[RowError], most: int = 3) -> None:
 
 def say(text: str) -> None:
     """Print a line for people on stderr; what is no text in a name is a question mark."""
-    typer.echo(text.encode(errors="replace").decode(), err=True)
+    typer.echo(harmless(text), err=True)
+
+
+def harmless(text: str) -> str:
+    r"""A text without what a terminal obeys: control and direction characters are written out.
+
+    >>> harmless("mug\x1b[31m\u202e")
+    'mug\\x1b[31m\\u202e'
+    """
+    clean = text.encode(errors="replace").decode()
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), clean)
+
+
+_OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @contextmanager
@@ -87,7 +101,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except SpatialTrustError as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
+        typer.secho(harmless(f"error: {error}"), err=True, fg="red")
         sys.exit(2 if isinstance(error, InputError) else 1)
     except BrokenPipeError:
         sys.exit(1)
@@ -158,18 +172,18 @@ class _Above(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        text = harmless(f"{record.levelname.lower()}: {record.getMessage()}")
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def plain(value: Any) -> Any:
-    """JSON-ready data: NaN is null, paths and keys are text."""
+    """JSON-ready data: NaN and infinity are null, paths and keys are text."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -20,8 +20,9 @@ from spatialtrust import __version__
 from spatialtrust.csp.perturbation import KINDS, LADDER, perturb
 from spatialtrust.csp.scales import scale_named
 from spatialtrust.csp.targets import check_target, confidence_at, distant_levels
+from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import FileError, InputError
-from spatialtrust.files import UNFINISHED, first_line, write_text
+from spatialtrust.files import replacing, write_text
 from spatialtrust.io.images import read_image
 from spatialtrust.io.parquet import read_table, write_table
 
@@ -171,7 +172,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_object(path)
         return {**found, "settings": dict(found["settings"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileError(
@@ -221,7 +222,7 @@ def _examples(
         if image is None or image.uri != row["uri"]:
             pixels = read_image(row["uri"])
             image = _Image(row["uri"], pixels, hashlib.blake2b(pixels.tobytes()).digest())
-        regions = json.loads(row["regions"])
+        regions = loads(row["regions"])
         generator = np.random.default_rng(_number(row["question_id"], config.seed))
 
         def stated(level: int, group: str = row["group"]) -> float:
@@ -290,13 +291,8 @@ def write_png(picture: Pixels, path: Path) -> None:
     done, content = cv2.imencode(".png", picture[..., ::-1])
     if not done:
         raise FileError(path, "cannot be encoded as PNG")
-    unfinished = path.with_name(f".{path.name}{UNFINISHED}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, flush=False) as unfinished:
         unfinished.write_bytes(content.tobytes())
-        unfinished.replace(path)
-    except OSError as error:
-        raise FileError(path, f"cannot be written ({first_line(error)})") from error
 
 
 def _number(text: str, seed: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from spatialtrust.backends.loading import (
     locate,
 )
 from spatialtrust.csp.joined import MODEL_TYPES, JoinedProcessor
+from spatialtrust.documents import read_object
 from spatialtrust.errors import BackendError, InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def read_notes(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_object(path)
         return {**found, "base": found["base"], "base_revision": found["base_revision"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -164,7 +164,7 @@ def older_names() -> Iterator[None]:
 
 def _config(folder: Path, reference: str) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+        found: dict[str, Any] = read_object(folder / "config.json")
         return {**found}
     except (OSError, ValueError, TypeError) as error:
         raise BackendError(

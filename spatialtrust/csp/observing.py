@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from spatialtrust.csp.perturbation import perturb
 from spatialtrust.csp.reading import read_confidence
+from spatialtrust.documents import loads
 from spatialtrust.errors import InputError
 from spatialtrust.io.images import read_image
 
@@ -121,7 +121,7 @@ def observe(
                     number[key] = len(pictures)
                     picture = pixels[row["uri"]]
                     if level:
-                        regions = json.loads(row["regions"])
+                        regions = loads(row["regions"])
                         picture = perturb(picture, regions, level, kind=kind, seed=seed)
                     pictures.append(picture)
                 owner.append(number[key])

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from spatialtrust.csp.existence import is_pope, read_pope
 from spatialtrust.csp.regions import covered
+from spatialtrust.documents import loads
 from spatialtrust.errors import ColumnError, FileError, InputError
 from spatialtrust.io.boxes import WHOLE_IMAGE
 from spatialtrust.io.claim_files import read_claims
@@ -152,7 +153,7 @@ def listed_regions(value: Any) -> list[Any]:
     """The objects of a cell: a list, or JSON of one; empty where it is neither."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = loads(value)
         except ValueError:
             return []
     if not isinstance(value, list) or not value:

@@ -27,6 +27,7 @@ from spatialtrust.csp.scales import scale_named
 from spatialtrust.csp.tabletop import CLAIMS, JUDGED_SEEDS, TRAINING_SEEDS, scene_questions
 from spatialtrust.csp.targets import measure
 from spatialtrust.csp.training import MODEL, train
+from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import InputError
 from spatialtrust.files import write_text
 from spatialtrust.io.images import read_image
@@ -160,7 +161,7 @@ def _seed(
     path = out / "figures.json"
     done: dict[str, Any] = {**about, "models": {}}
     if path.is_file():
-        done = json.loads(path.read_text("utf-8"))
+        done = read_object(path)
         if {name: done.get(name) for name in about} != about:
             raise InputError(
                 f"{out}: holds figures of another checkpoint or other settings; give another --out"
@@ -175,7 +176,7 @@ def _seed(
         write_pictures(scenes, out / name)
         questions[name] = scene_questions(scenes, out / name, 1 if name == "train" else CLAIMS)
     example = questions["judged"].table.slice(0, 1).to_pylist()[0]
-    done["example"] = {"uri": example["uri"], "regions": json.loads(example["regions"])}
+    done["example"] = {"uri": example["uri"], "regions": loads(example["regions"])}
     _build(out / "data", checkpoint, questions["train"], config, seed, report)
     first, second = (replace(stage, seed=seed) for stage in (config.first, config.second))
     stages = {
@@ -229,7 +230,7 @@ def keep_measured(
     """
     about = {"model": vlm.revision, "scale": scale, "kind": kind, "questions": len(questions)}
     if path.is_file():
-        kept = json.loads(path.read_text("utf-8"))
+        kept = read_object(path)
         if kept.get("about") != about:
             raise InputError(
                 f"{path}: was measured with another model or other questions; give another --out, "

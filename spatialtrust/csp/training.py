@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from spatialtrust import __version__
 from spatialtrust.csp.lessons import Lessons, TrainConfig
 from spatialtrust.csp.loader import NOTES, import_peft, older_names
+from spatialtrust.documents import read_object
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.files import replacing, write_text
 
@@ -175,7 +176,7 @@ def _claim(out: Path, notes: dict[str, Any]) -> dict[str, Any] | None:
     path = out / NOTES
     if path.is_file():
         try:
-            before = json.loads(path.read_text("utf-8"))
+            before = read_object(path)
             changed = [name for name in notes if before[name] != notes[name]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FileError(
@@ -198,7 +199,7 @@ def _claim(out: Path, notes: dict[str, Any]) -> dict[str, Any] | None:
                 "another --out"
             )
         if (out / MODEL / NOTES).is_file():
-            found: dict[str, Any] = json.loads((out / MODEL / NOTES).read_text("utf-8"))
+            found: dict[str, Any] = read_object(out / MODEL / NOTES)
             return found
         return None
     write_text(json.dumps(notes, indent=2) + "\n", path)

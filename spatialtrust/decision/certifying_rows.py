@@ -145,15 +145,35 @@ class CertifyingRows:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError: a column is missing, out of range, or of another length.
+        """
+        image = np.array(values["image"])
+        asserted = _within(values["asserted"], -1, 1)
+        label = _within(values["label"], 0, 1)
+        p_true = np.array(values["p_true"], np.float64)
+        if image.dtype.kind not in "iu" and image.size:
+            raise TypeError("certifying rows: image is no whole number")
+        if not ((p_true >= 0) & (p_true <= 1) | np.isnan(p_true)).all():
+            raise ValueError("certifying rows: p_true is not within 0 to 1")
+        reserve, repaired = float(values["reserve"]), values.get("repaired_at")
+        if not 0 <= reserve < 1 or not (repaired is None or 0 <= float(repaired) <= 1):
+            raise ValueError("certifying rows: reserve or repaired_at is out of range")
+        relation = None if values.get("relation") is None else _places(values["relation"])
+        columns = [image, asserted, p_true, label, *([] if relation is None else [relation])]
+        if any(column.shape != (len(image),) for column in columns):
+            raise ValueError("certifying rows: the columns differ in length")
         return cls(
-            np.array(values["image"], np.int32),
-            np.array(values["asserted"], np.int8),
-            np.array(values["p_true"], np.float32),
-            np.array(values["label"], np.int8),
-            float(values["reserve"]),
-            None if values.get("relation") is None else _places(values["relation"]),
-            values.get("repaired_at"),
+            image.astype(np.int32),
+            asserted,
+            p_true.astype(np.float32),
+            label,
+            reserve,
+            relation,
+            repaired,
         )
 
 
@@ -169,4 +189,16 @@ def _by_name(relation: NDArray[np.int16]) -> dict[str, Any]:
 
 def _places(stored: Mapping[str, Any]) -> NDArray[np.int16]:
     known = [NAMES.index(name) if name in NAMES else -1 for name in stored["names"]]
-    return np.array(known, np.int16)[np.array(stored["of"], np.int64)]
+    of = np.array(stored["of"], np.int64)
+    if ((of < 0) | (of >= len(known))).any():
+        raise ValueError("certifying rows: a relation that is not listed")
+    return np.array(known, np.int16)[of]
+
+
+def _within(given: Any, least: int, most: int) -> NDArray[np.int8]:
+    """Whole numbers, checked before they are narrowed: 257 is not 1."""
+    values = np.array(given)
+    whole = not values.size or values.dtype.kind in "iu"
+    if not whole or (values.size and (values.min() < least or values.max() > most)):
+        raise ValueError(f"certifying rows: a value is not within {least} to {most}")
+    return values.astype(np.int8)

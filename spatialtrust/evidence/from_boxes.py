@@ -75,7 +75,25 @@ def measure(
         for name in _OF_IMAGE:
             features.column(name)[~sized] = np.nan
     _detector(features, grounding)
+    _without_infinite(features, subject, other)
     return features
+
+
+def _without_infinite(features: Features, *sides: Boxes) -> None:
+    """Make what boxes without extent, or beyond all images, lead to unknown, with its reason."""
+    extreme = np.zeros(len(features.relation), dtype=np.bool_)
+    for side in sides:
+        x1, y1, x2, y2 = side.columns
+        extreme |= (x2 - x1 < _THINNEST) | (y2 - y1 < _THINNEST)
+        extreme |= (x2 > _FARTHEST) | (y2 > _FARTHEST)
+    if not extreme.any():
+        return
+    rows = np.flatnonzero(extreme)
+    found = features.values[:, rows]
+    infinite = np.isinf(found)
+    found[infinite] = np.nan
+    features.values[:, rows] = found
+    features.reasons[rows] |= infinite.any(axis=0) * np.uint32(bit("degenerate_box"))
 
 
 def contradict(features: Features) -> Features:
@@ -103,6 +121,9 @@ def contradict(features: Features) -> Features:
 _OPPOSITE: Final = np.array(
     [NAMES.index(RELATIONS[name].opposite or name) for name in NAMES], dtype=np.int16
 )
+
+_THINNEST, _FARTHEST = np.float32(1e-6), np.float32(1e9)
+"""Boxes thinner or farther off than this may have features that are infinite."""
 
 _OF_IMAGE: Final = (
     "first_log_area", "second_log_area", "first_top", "first_bottom", "second_top",

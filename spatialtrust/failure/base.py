@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import numpy as np
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, InputError, MissingDependencyError, NotFittedError
 from spatialtrust.files import write_bytes
 
@@ -150,9 +151,14 @@ class FailurePredictor:
         if kind is None or not issubclass(kind, cls):
             raise FileError(path, f"holds {header['method']}, not {cls.__name__}")
         parameters = header["parameters"].items()
-        # JSON knows no tuples.
-        predictor = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in parameters})
-        predictor.tensors_, predictor.facts_ = tensors, header["facts"]
+        try:
+            # JSON knows no tuples.
+            given = {name: tuple(v) if isinstance(v, list) else v for name, v in parameters}
+            predictor = kind(**given)
+            predictor.check()
+        except (TypeError, ValueError) as error:
+            raise FileError(path, f"has other parameters ({error})", "fit again") from error
+        predictor.tensors_, predictor.facts_ = _Held(tensors), _Held(header["facts"])
         return predictor
 
     def bind(self, embedding_model: str) -> Self:
@@ -213,6 +219,13 @@ def _kind(name: str) -> type[FailurePredictor] | None:
     return learned(name) if name in LEARNED else FailurePredictor.kinds.get(name)
 
 
+class _Held(dict[str, Any]):
+    """What a file holds; what it lacks is an error of the file."""
+
+    def __missing__(self, name: str) -> Any:
+        raise InputError(f'the saved predictor lacks "{name}"; fit again')
+
+
 def _safetensors() -> Any:
     try:
         import safetensors.numpy as numpy_io
@@ -233,10 +246,18 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensors]:
     except (OSError, SafetensorError) as error:
         raise FileError(path, f"cannot be read ({error})", "give a saved predictor") from error
     try:
-        header = json.loads(metadata["spatialtrust"])
+        header = loads(metadata["spatialtrust"])
         version = header["format"]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        kinds = {"method": str, "parameters": dict, "facts": dict}
+        if version == FORMAT and not all(isinstance(header[k], kinds[k]) for k in kinds):
+            raise TypeError("a part of the header is of another type")
+        if version == FORMAT and type(header["facts"]["labelled_rows"]) is not int:
+            raise TypeError("labelled_rows is no whole number")
+    except (KeyError, TypeError, ValueError) as error:
         raise FileError(path, "is no saved predictor", "give what save() wrote") from error
     if version != FORMAT:
         raise FileError(path, f"has format {version}; this package reads {FORMAT}", "fit again")
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise FileError(path, f'holds numbers that are not finite ("{name}")', "fit again")
     return header, tensors

@@ -7,13 +7,13 @@ their formulas, and the settings of the trees, are this package's choice.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from spatialtrust.documents import read_object
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.fusion.boosting import Boosted
 from spatialtrust.fusion.calibration import Calibrator, Platt, from_dict
@@ -131,7 +131,7 @@ class BaseMethod:
         """
         path = _FOLDER / f"{name}.json"
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_object(path)
         except OSError as error:
             raise FileError(path, f"cannot be read ({error.strerror})") from error
         return cls(Boosted.from_dict(values["trees"]), from_dict(values["calibrator"]))

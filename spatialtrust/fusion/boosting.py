@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 
+from spatialtrust.documents import loads
+from spatialtrust.fusion.stored_trees import checked
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -99,7 +102,7 @@ class Boosted:
             after[:, out] = rows.take(out).stages(booster)
         best = int((np.logaddexp(0, after) - label * after).mean(axis=1).argmin())
         booster = rows.grown(settings, best + 1)
-        return cls(names[1:], json.loads(bytes(booster.save_raw("json")))), after[best]
+        return cls(names[1:], loads(bytes(booster.save_raw("json")))), after[best]
 
     def logit(self, columns: Float32, margin: Float32) -> Float32:
         """(N,) log-odds from (features, N) and the regression's log-odds; thread-safe."""
@@ -158,8 +161,14 @@ class Boosted:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`."""
-        return cls(tuple(values["features"]), values["xgboost"])
+        """Inverse of :meth:`to_dict`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError: the trees are damaged.
+        """
+        features = tuple(values["features"])
+        return cls(features, checked(values["xgboost"], 1 + len(features)))
 
 
 class _Rows(NamedTuple):

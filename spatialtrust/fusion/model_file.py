@@ -14,7 +14,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from spatialtrust.decision.certifying_rows import CertifyingRows
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, SchemaVersionError
 from spatialtrust.evidence.columns import FULL
 from spatialtrust.evidence.poses import KINDS, READINGS
@@ -76,7 +79,7 @@ def read(model: str | Path) -> dict[str, Any]:
     path = _FOLDER / f"{model}.json" if model in shipped() else Path(model)
     try:
         content = path.read_bytes()
-        values = json.loads(content)
+        values = loads(content)
     except OSError as error:
         raise FileError(
             path,
@@ -93,8 +96,11 @@ def read(model: str | Path) -> dict[str, Any]:
     try:
         strange = _strange(values)
         fields = {} if strange else _fields(values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FileError(path, f"is damaged ({error!r})", "fit the model again") from error
+        if not strange:
+            _check(fields)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        told = f"{type(error).__name__}: {str(error)[:200]}"
+        raise FileError(path, f"is damaged ({told})", "fit the model again") from error
     if strange:
         raise FileError(path, f"was fitted with {strange}", _REMEDY)
     return {**fields, "sha256": sha256(content).hexdigest()}
@@ -157,6 +163,39 @@ def _strange(values: Mapping[str, Any]) -> str:
     if values["vocabulary"] != vocabulary_hash(regressions["relations"]):
         return "relations that this version reads otherwise"
     return ""
+
+
+def _check(fields: Mapping[str, Any]) -> None:
+    """Whether what was read fits together; ValueError where it does not.
+
+    What the layers do not check themselves: that their numbers are finite, and as many as needed.
+    """
+    for name in ("name", "calibrated_on", "pairs_as"):
+        if not isinstance(fields[name], str):
+            raise TypeError(f"{name} is no text")
+    if not isinstance(fields["asker"], str | None) or not isinstance(fields["for_pairs"], bool):
+        raise TypeError("asker is no text, or for_pairs not true or false")
+    if not all(isinstance(image, str) for image in fields["images"]):
+        raise TypeError("images are no texts")
+    layers = fields["layers"]
+    for calibration in (layers.box_calibration, layers.answer_calibration):
+        if calibration is not None:
+            _finite(calibration.slope, calibration.intercept)
+            _finite(calibration.own_slope, calibration.own_intercept)
+    if (weights := layers.answer_weights) is not None:
+        _finite(weights.boxes, weights.weight, weights.constant)
+        _finite(weights.alone.slope, weights.alone.intercept)
+    if (layers.answer_trees is None) != (layers.answer_calibration is None):
+        raise ValueError("answer_trees and answer_calibration stand together")
+
+
+def _finite(*values: Any) -> None:
+    for value in values:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number or isinstance(value, np.ndarray)):
+            raise TypeError(f"{value!r:.40} is no number")
+        if not np.isfinite(value).all():
+            raise ValueError("a number is not finite")
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -190,13 +190,22 @@ class MultilevelLogistic:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of :meth:`to_dict`: relations and kinds are placed where they stand today."""
+        """Inverse of :meth:`to_dict`: relations and kinds are placed where they stand today.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError: something is missing, of another length, or not finite.
+        """
         arrays = {name: np.array(values[name], np.float32) for name in (*_SCALES, *_WEIGHTS)}
         basis = Basis(tuple(values["bent"]), tuple(values["faint"]))
         names = tuple(values["features"]), tuple(values["things"])
         expansion = Expansion(*names, basis, *(arrays[name] for name in _SCALES))
         fitted = [NAMES.index(name) for name in values["relations"]]
         kinds = [KINDS_READ.index((kind, polarity)) for kind, polarity in values["kinds"]]
+        _check(expansion, arrays, len(fitted), len(kinds))
+        needed = {KINDS_READ[place] for place in KIND_OF[fitted]}
+        if not needed <= {KINDS_READ[place] for place in kinds}:
+            raise ValueError("a relation is of a kind that was not fitted")
         return cls(
             tuple(values["relations"]),
             expansion,
@@ -208,6 +217,26 @@ class MultilevelLogistic:
 
 _SCALES: Final = ("centre", "scale", "bend", "bent_scale", "thing_centre", "thing_scale")
 _WEIGHTS: Final = ("linear", "constant", "mixing")
+
+
+def _check(expansion: Expansion, arrays: Mapping[str, Float32], relations: int, kinds: int) -> None:
+    """Whether stored arrays are finite and of the lengths that their names ask for."""
+    features, things = len(expansion.features), len(expansion.things)
+    terms, both = expansion.terms, expansion.terms + things
+    shapes = {
+        "centre": (features,), "scale": (features,),
+        "bend": (len(expansion.basis.bent),), "bent_scale": (len(expansion.basis.bent),),
+        "thing_centre": (things,), "thing_scale": (things,),
+        "linear": (relations, terms), "constant": (relations,), "mixing": (kinds, terms, both),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} holds a number that is not finite")
+    for name in (*expansion.basis.bent, *expansion.basis.faint):
+        if name not in expansion.features:
+            raise ValueError(f'"{name}" is bent or faint, and no feature')
 
 
 def _standardise(columns: Float32, centre: Float32, scale: Float32, out: Float32) -> None:

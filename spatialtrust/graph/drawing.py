@@ -53,6 +53,12 @@ CROWDED_SIDE: Final = 1000
 LARGEST_SIDE: Final = 1600
 """But no longer than this by enlarging."""
 
+MOST_ENLARGED: Final = 16_384
+"""Pixels of the longer side: a line of pixels is not made a wall."""
+
+LONGEST_NAME: Final = 80
+"""Letters of an object's name that are drawn."""
+
 CROWD: Final = 8
 """From so many objects on an image is crowded: thinner lines, smaller type, tags with leaders."""
 
@@ -94,7 +100,7 @@ def draw(pixels: Pixels, graph: SceneGraph) -> Pixels:
         raise InputError(
             f"pixels are {pixels.dtype} of shape {pixels.shape}; give uint8 (H, W, 3), RGB"
         )
-    names = display_names(graph)
+    names = {name: _cut(shown) for name, shown in display_names(graph).items()}
     ids = [str(name) for name in graph.objects.strings("object_id")]
     given = dict(zip(ids, graph.objects.boxes().astype(np.float64), strict=True))
     image, scale = _enlarged(pixels, list(given.values()))
@@ -152,8 +158,8 @@ def draw_claim(
     }
     colours = {"subject": _PALETTE[0], "object": _PALETTE[1]}
     _draw_boxes(canvas, placed, colours)
-    _draw_tags(canvas, placed, {"subject": claim[0], "object": claim[2]}, colours)
-    lines = canvas.wrapped(f"{' '.join(claim)}?", image.shape[1] - canvas.font_size)
+    _draw_tags(canvas, placed, {"subject": _cut(claim[0]), "object": _cut(claim[2])}, colours)
+    lines = canvas.wrapped(f"{' '.join(map(_cut, claim))}?", image.shape[1] - canvas.font_size)
     height = round(canvas.font_size * 1.75 * (len(lines) + 0.3))
     below = Canvas.of(image, np.full((height, image.shape[1], 3), PAPER, dtype=np.uint8))
     for number, text in enumerate(lines):
@@ -176,7 +182,7 @@ def _enlarged(pixels: Pixels, boxes: Sequence[Float64]) -> tuple[Pixels, float]:
     import cv2
 
     height, width = pixels.shape[:2]
-    scale = max(1.0, SMALLEST_SIDE / min(height, width))
+    scale = max(1.0, min(SMALLEST_SIDE / min(height, width), MOST_ENLARGED / max(height, width)))
     if len(boxes) >= CROWD:
         typical = float(np.median([max(_area(box), 1.0) ** 0.5 for box in boxes]))
         wished = max(SMALL / max(typical, 1.0), CROWDED_SIDE / max(height, width))
@@ -297,6 +303,10 @@ def _draw_badge(canvas: Canvas, curve: Float64, number: int, style: str) -> None
     if away.min() > radius * 1.5:
         line(canvas, np.array(centre, dtype=float), curve[int(away.argmin())], STYLE_COLOURS[style])
     badge(canvas, centre, round(radius), number, style)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]} ..."
 
 
 def _around(point: Float64, reach: float) -> Rect:

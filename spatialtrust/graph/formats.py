@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from spatialtrust.decision.commit_gate import rule_from_dict
+from spatialtrust.documents import check_xml, loads
 from spatialtrust.errors import InputError, SchemaVersionError
 from spatialtrust.graph.candidates import CANDIDATES
 from spatialtrust.graph.node_link import NODE_COLUMNS
@@ -39,7 +40,7 @@ _EDGE_ENDS: Final = ("subject_id", "object_id")
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
 _PAIR: Final = re.compile(rf"(\w+)=({_QUOTED})", re.DOTALL)
 _STATEMENT: Final = re.compile(
-    rf"^\s*(?:(graph)|({_QUOTED})(?: -> ({_QUOTED}))?) \[((?:\w+={_QUOTED},? ?)*)\];",
+    rf"^[ \t]*(?:(graph)|({_QUOTED})(?: -> ({_QUOTED}))?) \[((?:\w+={_QUOTED},? ?)*)\];",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -81,7 +82,9 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
             facts["repaired"],
             facts.get("reduced", False),
         )
-    except (KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+    except (
+        KeyError, TypeError, AttributeError, OverflowError, UnicodeError, pa.ArrowException
+    ) as error:  # fmt: skip
         raise InputError(
             f"{source}: is not a scene graph of this package ({type(error).__name__}: {error}); "
             "see spatialtrust/graph/scene_graph.schema.json"
@@ -103,7 +106,7 @@ def to_json(graph: SceneGraph) -> str:
 def from_json(text: str, source: str = "scene graph") -> SceneGraph:
     """Inverse of :func:`to_json`."""
     try:
-        data = json.loads(text)
+        data = loads(text)
     except ValueError as error:
         raise InputError(f"{source}: is not JSON ({error})") from error
     return from_dict(data, source)
@@ -124,13 +127,12 @@ def to_graphml(graph: SceneGraph) -> str:
 
 def from_graphml(text: str, source: str = "scene graph") -> SceneGraph:
     """Inverse of :func:`to_graphml`."""
-    from xml.etree.ElementTree import ParseError
-
     import networkx as nx
 
     try:
+        check_xml(text)
         flat = nx.parse_graphml(text, force_multigraph=True)
-    except (ParseError, nx.NetworkXError) as error:
+    except Exception as error:  # the reader raises whatever a broken file leads it to
         raise InputError(f"{source}: is not GraphML ({error})") from error
     return _from_flat(
         dict(flat.graph),
@@ -253,7 +255,7 @@ def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
     typed = dict(values)
     for name, value in values.items():
         if name in _JSON_FIELDS:
-            typed[name] = json.loads(value)
+            typed[name] = loads(value)
         elif name in _INTEGERS:
             typed[name] = int(value)
         elif name in _FLOATS:

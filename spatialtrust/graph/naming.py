@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,9 @@ def name_of(object_id: str, phrase: str, *, alone: bool) -> str:
     return object_id if object_id.startswith(phrase) else f"{phrase} {object_id}"
 
 
+_DIGITS: Final = 19
+
+
 def numeric(name: str) -> tuple[tuple[int, int, str], ...]:
     """A key that sorts numbers in names by their value.
 
@@ -54,7 +57,7 @@ def numeric(name: str) -> tuple[tuple[int, int, str], ...]:
     ['m', 'n2', 'n10']
     """
     return tuple(
-        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        (0, int(part), "") if part.isdecimal() and len(part) < _DIGITS else (1, 0, part)
         for part in re.split(r"(\d+)", name)
         if part
     )

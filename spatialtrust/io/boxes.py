@@ -123,7 +123,8 @@ def parse_boxes(
         return boxes, present
     four = pc.equal(pc.list_value_length(array), 4).fill_null(False)
     readable = four.to_numpy(zero_copy_only=False)
-    values = pc.list_flatten(array.filter(four)).cast(pa.float64())
+    # A whole number beyond 2^53 is the nearest fraction.
+    values = pc.list_flatten(array.filter(four)).cast(pa.float64(), safe=False)
     boxes[readable] = values.to_numpy(zero_copy_only=False).reshape(-1, 4)
     return boxes, present & ~readable
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.errors import RowError
+from spatialtrust.errors import ColumnError, RowError
 from spatialtrust.io.rows import RawRows
 from spatialtrust.reasons import bit
 
@@ -41,7 +41,17 @@ class Reader:
                 if pa.types.is_nested(column.type):
                     self.blame(column.is_valid(), name, "is not a text", "give a plain text")
                     return pa.nulls(len(column), pa.string())
-                return column.cast(pa.string())
+                try:
+                    text = column.cast(pa.string())
+                    text.validate(full=True)
+                except pa.ArrowException as error:
+                    raise ColumnError(
+                        self.rows.source,
+                        name,
+                        f"holds {column.type}, which is no text",
+                        "give text",
+                    ) from error
+                return text
         return None
 
     def blame(

@@ -69,7 +69,7 @@ def stored_deep(image: Any) -> bool:
     return image.mode in ("RGB", "RGBA") and any(";16" in str(tile[3]) for tile in image.tile)
 
 
-def rgb_of(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def rgb_of(content: bytes, path: str | Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """16-bit colour, of which ``pixels`` (H, W, 3) are the upper 8 bits, scaled like grey.
 
     Pixels that reach a quarter of the full scale stay as they are.
@@ -82,8 +82,8 @@ def rgb_of(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return pixels
     import cv2
 
-    content = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-    found = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    stored = np.frombuffer(content, dtype=np.uint8)
+    found = cv2.imdecode(stored, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if found is None or found.dtype != np.uint16 or found.shape != pixels.shape:
         problem = "is 16-bit colour of which only the lower bits are used, and they cannot be read"
         raise FileError(path, problem, "save it with 8 bits a channel")

@@ -21,7 +21,7 @@ import pyarrow as pa
 from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.deep import grey_of, is_deep, rgb_of, stored_deep, stored_unsigned
 from spatialtrust.io.frames import SIDEWAYS
-from spatialtrust.io.names import few, plain_name, was_unclean
+from spatialtrust.io.names import few, unique_names, was_unclean
 from spatialtrust.schema import IMAGES
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ BESIDE: Final = frozenset(
 
 MAX_PIXELS: Final = 200_000_000
 """Larger images are refused: decoded, this is 600 MB."""
+PIXELS_A_BYTE: Final = 16
+"""More pixels than this for each byte of its file no photo has: images that do are refused ..."""
+ANY_FILE: Final = 48_000_000
+"""... above so many pixels, which take less than 1 GB to decode."""
+_STRIP: Final = 1 << 22
+"""Pixels that are converted at a time."""
 
 _ORIENTATION: Final = 0x0112
 _ESCAPED: Final = "file:///"
@@ -105,7 +111,7 @@ def find_images(inputs: Iterable[str | Path]) -> Listing:
         also = "; ".join([*notes, f"valid endings: {' '.join(sorted(_readable()))}"])
         raise FileError(names, "holds no image", also)
     paths = [Path(os.path.relpath(file, root)).as_posix() for file in files]
-    ids = _ids(paths)
+    ids = unique_names(paths)
     changed = [new for new, path in zip(ids, paths, strict=True) if was_unclean(path)]
     if changed:
         notes.append(
@@ -149,10 +155,19 @@ def read_header(uri: str | Path) -> Header:
                 width, height = height, width
     except Exception as error:
         return Header(None, None, sha256, f"unreadable: {_reason(error)}")
-    if width * height > MAX_PIXELS:
-        problem = f"too_large: {width} x {height} pixels, at most {MAX_PIXELS:,} are decoded"
-        return Header(width, height, sha256, problem)
+    if width * height > (most := most_pixels(len(content))):
+        problem = f"too_large: {width} x {height} pixels, at most {most:,} are decoded"
+        return Header(width, height, sha256, f"{problem} of {len(content):,} bytes")
     return Header(width, height, sha256, "ok")
+
+
+def most_pixels(size: int) -> int:
+    """How many pixels are decoded of a file of so many bytes.
+
+    >>> most_pixels(1000), most_pixels(5_000_000), most_pixels(1 << 30)
+    (48000000, 80000000, 200000000)
+    """
+    return min(MAX_PIXELS, max(ANY_FILE, PIXELS_A_BYTE * size))
 
 
 def read_orientation(uri: str | Path) -> int:
@@ -178,18 +193,31 @@ def read_image(uri: str | Path) -> NDArray[np.uint8]:
     FileError: the image cannot be decoded, holds no finite value, or is larger than
         ``MAX_PIXELS``.
     """
+    try:
+        content = _path(uri).read_bytes()
+    except (OSError, ValueError) as error:
+        raise FileError(uri, f"is not a readable image ({_reason(error)})") from error
+    return decode(content, uri)
+
+
+def decode(content: bytes, uri: str | Path) -> NDArray[np.uint8]:
+    """:func:`read_image` of bytes; ``uri`` for messages.
+
+    Raises
+    ------
+    FileError: see :func:`read_image`.
+    """
     from PIL import Image, ImageOps
 
-    path = _path(uri)
     try:
-        with _quiet(), Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
+        with _quiet(), Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > most_pixels(len(content)):
                 raise FileError(
                     uri, f"has {image.width} x {image.height} pixels", "make it smaller"
                 )
             deep, unsigned = stored_deep(image), stored_unsigned(image)
             pixels = _rgb(ImageOps.exif_transpose(image), unsigned=unsigned)
-            return rgb_of(path, pixels) if deep else pixels
+            return rgb_of(content, uri, pixels) if deep else pixels
     except FileError:
         raise
     except Exception as error:
@@ -256,12 +284,25 @@ def _array_image(image: Any) -> Any:
 
 
 def _rgb(image: Any, *, unsigned: bool) -> NDArray[np.uint8]:
-    from PIL import Image
-
     if is_deep(image.mode):
         values = np.asarray(image)
         grey = grey_of(values.view(np.uint32) if unsigned else values)
         return np.repeat(grey[:, :, None], 3, axis=2)
+    width, height = image.size
+    if width * height <= _STRIP:
+        return _eight_bits(image)
+    rows = max(1, _STRIP // width)
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        strip.info = image.info
+        pixels[top : top + rows] = _eight_bits(strip)
+    return pixels
+
+
+def _eight_bits(image: Any) -> NDArray[np.uint8]:
+    from PIL import Image
+
     if "A" in image.getbands() or "transparency" in image.info:
         seen = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
@@ -295,19 +336,6 @@ def _passed_over(passed: Counter[str]) -> list[str]:
     return [f"{files} passed over: {' '.join(sorted(passed, key=lambda e: (-passed[e], e)))}"]
 
 
-def _ids(paths: Sequence[str]) -> list[str]:
-    """Paths as image ids: characters that files cannot hold replaced, and no two alike."""
-    ids = [plain_name(path) if was_unclean(path) else path for path in paths]
-    seen = Counter(ids)
-    taken: Counter[str] = Counter()
-    for place, name in enumerate(ids):
-        if seen[name] > 1:
-            taken[name] += 1
-            stem, ending = os.path.splitext(name)
-            ids[place] = f"{stem}#{taken[name]}{ending}"
-    return ids
-
-
 def _uri(file: Path) -> str:
     """Where the pixels are; the path, or where that is no text its bytes, escaped."""
     try:
@@ -337,8 +365,11 @@ def _files(item: Path, passed: Counter[str]) -> Iterable[Path]:
     if not item.is_dir():
         return [_absolute(item)]
     readable, found = _readable(), []
+    runs: dict[Path, bool] = {}
     for file in item.rglob("*"):
         ending = file.suffix.lower()
+        if ending in readable and _of_a_run(file.parent, item, runs):
+            continue
         if ending not in readable and (ending in BESIDE or _is_hidden(file, item)):
             continue
         if file.is_file():
@@ -347,6 +378,16 @@ def _files(item: Path, passed: Counter[str]) -> Iterable[Path]:
             else:
                 passed[ending or "(none)"] += 1
     return found
+
+
+def _of_a_run(folder: Path, top: Path, known: dict[Path, bool]) -> bool:
+    """Whether a folder lies in a run folder below the one that was given: it feeds no run."""
+    if folder == top or top not in folder.parents:
+        return False
+    if folder not in known:
+        own = (folder / "manifest.json").is_file() and (folder / ".lock").is_file()
+        known[folder] = own or _of_a_run(folder.parent, top, known)
+    return known[folder]
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:

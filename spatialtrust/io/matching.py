@@ -324,9 +324,14 @@ def _longest_end(
     return key, ends.get(key, set())
 
 
+_DEEPEST: Final = 64
+"""Folders of a path, the nearest ones, by which it is told from another."""
+
+
 def _keys(name: str) -> list[tuple[str, ...]]:
     """Ends of a path, longest first, each with and without the image's ending."""
     parts = tuple(part for part in PurePosixPath(name.replace("\\", "/")).parts if part != "/")
+    parts = parts[-_DEEPEST:]
     stem, dot, ending = parts[-1].rpartition(".") if parts else ("", "", "")
     keys = []
     for start in range(len(parts)):

@@ -5,13 +5,15 @@ Cleaned once, where a name comes in, so that every table, graph and picture can 
 
 from __future__ import annotations
 
+import os
 import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
 NOT_A_CHARACTER: Final = "\ufffd"
 """Stands for what cannot be written: half a surrogate pair, a byte that is no text."""
@@ -41,6 +43,26 @@ def plain_column(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     encoded = array.dictionary_encode()
     words = [plain_name(word) for word in encoded.dictionary.to_pylist()]
     return pa.array(words, pa.string()).take(encoded.indices)
+
+
+def unique_names(paths: Sequence[str]) -> list[str]:
+    r"""Paths as names that files can hold, no two alike; most stay as they are.
+
+    >>> unique_names(["a\x01.jpg", "a\x02.jpg", "b.jpg"])
+    ['a\ufffd#1.jpg', 'a\ufffd#2.jpg', 'b.jpg']
+    """
+    ids = [plain_name(path) if was_unclean(path) else path for path in paths]
+    seen = Counter(ids)
+    taken: Counter[str] = Counter()
+    for place, name in enumerate(ids):
+        if seen[name] > 1:
+            stem, ending = os.path.splitext(name)
+            other = name
+            while other in seen:
+                taken[name] += 1
+                other = f"{stem}#{taken[name]}{ending}"
+            ids[place] = other
+    return ids
 
 
 def was_unclean(text: str) -> bool:

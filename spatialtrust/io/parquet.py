@@ -8,9 +8,11 @@ from typing import Final
 import pyarrow as pa
 
 from spatialtrust import schema
-from spatialtrust.errors import FileError, SchemaVersionError
+from spatialtrust.errors import ColumnError, FileError, SchemaVersionError
 from spatialtrust.files import first_line, replacing
 
+MOST_ROWS: Final = 2_000_000
+"""Rows that a Parquet file of any size may have."""
 _VERSION_KEY: Final = b"spatialtrust.schema"
 
 
@@ -46,8 +48,6 @@ def read_table(path: str | Path) -> pa.Table:
     FileError: nothing is there, or it is not Parquet.
     SchemaVersionError: it was written under another schema version.
     """
-    import pyarrow.parquet as pq
-
     target = Path(path)
     files = sorted(target.glob("*.parquet")) if target.is_dir() else [target]
     if not files:
@@ -55,13 +55,40 @@ def read_table(path: str | Path) -> pa.Table:
     parts = []
     for file in files:
         try:
-            parts.append(pq.ParquetFile(file).read())
+            parts.append(read_parquet(file))
         except FileNotFoundError as error:
             raise FileError(file, "does not exist", "check the path") from error
-        except (OSError, pa.ArrowException) as error:
-            raise FileError(file, f"cannot be read as Parquet ({first_line(error)})") from error
         _check_version(file, parts[-1].schema)
     return pa.concat_tables(parts, promote_options="permissive") if len(parts) > 1 else parts[0]
+
+
+def read_parquet(path: Path) -> pa.Table:
+    """One Parquet file, whoever wrote it: its texts are UTF-8, its columns have names of their own.
+
+    Raises
+    ------
+    FileNotFoundError: it is not there.
+    FileError: it is not Parquet, is damaged, or stands for far more rows than it has bytes.
+    ColumnError: two columns have one name.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        rows, size = file.metadata.num_rows, path.stat().st_size
+        if rows > MOST_ROWS + 2 * size:
+            raise FileError(path, f"says that it has {rows:,} rows in {size:,} bytes")
+        table = file.read()
+        table.validate(full=True)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, UnicodeError, MemoryError) as error:
+        raise FileError(path, f"cannot be read as Parquet ({first_line(error)})") from error
+    names = table.column_names
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ColumnError(path, twice, "stands there twice", "rename or remove one of them")
+    return table
 
 
 def _check_version(path: Path, found: pa.Schema) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError
 from spatialtrust.files import write_bytes
 from spatialtrust.io.parquet import read_table, write_table
@@ -158,7 +159,7 @@ def _read_back(column: pa.ChunkedArray, number: bool) -> pa.ChunkedArray:
         return text
     try:
         return pa.chunked_array(
-            [[None if cell is None else json.loads(cell) for cell in text.to_pylist()]]
+            [[None if cell is None else loads(cell) for cell in text.to_pylist()]]
         )
     except (ValueError, pa.ArrowException):
         return text

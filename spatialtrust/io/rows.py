@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import zlib
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,12 +22,14 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from spatialtrust.errors import FileError, RowError
+from spatialtrust.documents import DEPTH, loads, read_bytes, too_deep
+from spatialtrust.errors import ColumnError, FileError, RowError
 from spatialtrust.io.encodings import DELIMITERS, as_utf8, sniff_delimiter
+from spatialtrust.io.parquet import read_parquet
 from spatialtrust.io.scene_graph_files import relation_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +38,13 @@ _TEXT_COLUMNS: Final = (
     "claim_id", "image", "image_id", "caption", "text", "subject", "relation", "object", "answer",
     "box_format", "box_unit",
 )  # fmt: skip
+_LONG_LINE: Final = 2000
+"""Bytes; a shorter line cannot be nested so deep that it matters."""
+MOST_BYTES: Final = 1 << 33
+MOST_UNPACKED: Final = 30
+"""Times its size that an archive of text may unpack to; real ones do 5 to 15 times."""
+LEAST_UNPACKED: Final = 16 << 20
+"""Bytes that any archive may unpack to."""
 _CSV_TEXT: Final = (*_TEXT_COLUMNS, "subject_box", "object_box", "p_yes", "label")
 
 
@@ -102,6 +112,7 @@ def read_rows(path: str | Path) -> RawRows:
         read = _jsonl if kind == ".jsonl" else _csv
         rows = read(content, str(path), broken)
         rows = replace(rows, notes=(*(() if note is None else (note,)), *rows.notes))
+    _no_name_twice(rows.table.column_names, str(path))
     if not len(rows.lines):
         raise FileError(path, "holds no claims", "give at least one row")
     if rows.unreadable.all():
@@ -113,25 +124,29 @@ def read_rows(path: str | Path) -> RawRows:
 
 
 def _read_parquet(path: Path) -> RawRows:
-    try:
-        return RawRows.from_table(pa.parquet.read_table(path), str(path))
-    except (pa.ArrowException, OSError) as error:
-        raise FileError(path, f"is not a readable Parquet file ({error})") from error
+    table = read_parquet(path)
+    for name in table.column_names:
+        if depth_of_type(table.schema.field(name).type) > DEPTH:
+            raise ColumnError(path, name, f"is nested deeper than {DEPTH} levels")
+    return RawRows.from_table(table, str(path))
 
 
 def _content(path: Path) -> tuple[bytes, FileError | None]:
     """The file's text, and why it ends early if it is a broken archive."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    content = read_bytes(path, MOST_BYTES)
     if not path.name.lower().endswith(".gz"):
         return content, None
     pieces: list[bytes] = []
+    most = max(LEAST_UNPACKED, MOST_UNPACKED * len(content))
+    left = most
     try:
         while content:  # an archive may have several members
             member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            pieces.append(member.decompress(content))
+            pieces.append(member.decompress(content, left + 1))
+            left -= len(pieces[-1])
+            if left < 0:
+                remedy = "unpack it yourself if it is what you want, and give the plain file"
+                raise FileError(path, f"unpacks to more than {most >> 20} MiB", remedy)
             if not member.eof:
                 raise zlib.error("it ends before its end mark")
             content = member.unused_data.lstrip(b"\0")
@@ -143,9 +158,15 @@ def _content(path: Path) -> tuple[bytes, FileError | None]:
 
 
 def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
-    lines = np.array(
-        [number for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
-    )
+    listed = content.split(b"\n")
+    lines = np.array([number for number, line in enumerate(listed, 1) if line.strip()])
+    # Arrow's parser follows brackets on the stack of the process, however many there are, and
+    # takes every line for an object: a null in its place is an address that it follows.
+    objects = content.startswith(b"{") + content.count(b"\n{")
+    other = objects != len(lines) and any(line.lstrip()[:1] not in (b"{", b"") for line in listed)
+    if other or any(len(line) > _LONG_LINE and too_deep(line) for line in listed):
+        return _assemble(_json_lines(content, source), source, broken)
+    del listed
     fixed = pa.schema([(name, pa.string()) for name in _TEXT_COLUMNS])
     try:
         content.decode()  # Arrow does not check the encoding
@@ -156,6 +177,8 @@ def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
         )
         if len(table) != len(lines):
             raise pa.ArrowInvalid("an object spans several lines")
+        if any(depth_of_type(field.type) > DEPTH for field in table.schema):
+            raise pa.ArrowInvalid("a cell is nested too deep")
     except (pa.ArrowException, UnicodeDecodeError):
         return _assemble(_json_lines(content, source), source, broken)
     absent = [
@@ -186,7 +209,8 @@ def _csv_rows(content: bytes, delimiter: str, source: str, broken: FileError | N
             parse_options=pa.csv.ParseOptions(delimiter=delimiter),
             convert_options=convert,
         )
-    except pa.ArrowException:
+        _no_name_twice(table.column_names, source)
+    except (pa.ArrowException, UnicodeDecodeError):
         return _assemble(_csv_lines(content, delimiter, source), source, broken)
     if content.count(b"\n") not in (len(table), len(table) + 1):  # blank or multi-line cells
         return _assemble(_csv_lines(content, delimiter, source), source, broken)
@@ -199,10 +223,10 @@ def _json_lines(content: bytes, source: str) -> Iterator[tuple[int, Mapping[str,
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode())
+            row = loads(line.decode())
         except UnicodeDecodeError as error:
             yield number, RowError(source, number, "row", f"cannot be decoded ({error.reason})")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             yield number, RowError(source, number, "row", f"is not JSON ({error})")
         else:
             if isinstance(row, dict):
@@ -219,7 +243,12 @@ def _csv_lines(
     text = io.StringIO(content.decode(errors="surrogateescape"), newline="")
     lines = text.readlines()
     first = next((place for place, line in enumerate(lines) if line.strip()), 0)
-    header, start = _csv_row(lines, first, delimiter)
+    try:
+        cells, start = _csv_row(lines, first, delimiter)
+    except csv.Error as error:
+        raise FileError(source, f"has a header that is not CSV ({error})") from error
+    header = [cell.encode("utf-8", errors="replace").decode() for cell in cells]
+    _no_name_twice(header, source)
     while start < len(lines):
         number = start + 1
         try:
@@ -289,9 +318,39 @@ def as_column(values: list[Any]) -> pa.Array:
     ['1', 'a']
     """
     try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError):
-        as_text = (
-            v if v is None or isinstance(v, str) else json.dumps(v, default=str) for v in values
-        )
-        return pa.array(list(as_text), pa.string())
+        column = pa.array(values)
+    except (pa.ArrowException, OverflowError, UnicodeError, ValueError, TypeError):
+        return pa.array([_as_text(value) for value in values], pa.string())
+    # Arrow takes texts and bytes for one type, and checks neither.
+    if pa.types.is_binary(column.type):
+        return pa.array([_as_text(value) for value in values], pa.string())
+    return column
+
+
+def depth_of_type(kind: pa.DataType) -> int:
+    """How deep lists and structures of a column's type stand in one another.
+
+    >>> depth_of_type(pa.list_(pa.struct({"a": pa.int8()})))
+    2
+    """
+    depth, level = 0, [kind]
+    while level := [held for held in level if pa.types.is_nested(held)]:
+        depth += 1
+        level = [held.field(place).type for held in level for place in range(held.num_fields)]
+    return depth
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text.encode("utf-8", errors="replace").decode()
+
+
+def _no_name_twice(names: Sequence[str], source: str) -> None:
+    """Refuse two columns of one name: which of them is meant?"""
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise ColumnError(source, twice, "stands there twice", "rename or remove one of them")

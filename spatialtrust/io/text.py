@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from spatialtrust.documents import MOST_JSON, loads, read_bytes
 from spatialtrust.errors import FileError
 from spatialtrust.io.encodings import as_utf8
 
@@ -19,10 +19,7 @@ def read_text(path: Path) -> tuple[str, str | None]:
     ------
     FileError: the file cannot be read.
     """
-    try:
-        content, note = as_utf8(path.read_bytes())
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    content, note = as_utf8(read_bytes(path, MOST_JSON))
     return content.decode("utf-8", errors="replace"), note and f"{path}: {note}"
 
 
@@ -34,9 +31,7 @@ def parse_json(text: str, path: Path) -> Any:
     FileError: it is not JSON, or nested too deep to be read.
     """
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise FileError(path, "is nested too deep to be read as JSON") from error
+        return loads(text)
     except ValueError as error:
         raise FileError(path, f"cannot be read as JSON ({error})") from error
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import InputError
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.io.detections import boxes_held
@@ -125,7 +125,7 @@ class SpatialTrust:
         row = unnest(batch, "scenes").to_pylist()[0]
         if row["graph"] is None:
             raise InputError(f"{image}: {row['status']}")
-        return from_dict(json.loads(row["graph"]))
+        return from_dict(loads(row["graph"]))
 
     def graphs(
         self, images: Iterable[str | Path], out: str | Path, objects: str | Sequence[str] = ()

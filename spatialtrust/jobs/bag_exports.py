@@ -10,6 +10,7 @@ from spatialtrust.bags.opening import open_bag
 from spatialtrust.bags.rerun_log import write_recording
 from spatialtrust.bags.spark_dsg import to_spark_dsg
 from spatialtrust.bags.writing import GRAPH
+from spatialtrust.documents import loads
 from spatialtrust.errors import InputError
 from spatialtrust.files import write_text
 
@@ -30,7 +31,7 @@ def read_records(path: str | Path) -> Iterator[Record]:
     bag = open_bag(path)
     bag.topic(GRAPH)
     for message in bag.messages([GRAPH]):
-        yield json.loads(message.data)
+        yield loads(message.data)
 
 
 def export(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust import __version__
 from spatialtrust.bags.writing import GraphWriter, join
+from spatialtrust.documents import read_object
 from spatialtrust.errors import FileError
 from spatialtrust.files import first_line, replacing, write_text
 
@@ -86,7 +87,7 @@ class Parts:
             write_text(text, manifest)
         found = cls(target, folder, 0, None, only_ros2, [])
         while (memory := found._path("json")).is_file() and found._path("mcap").is_file():
-            stored = json.loads(memory.read_text(encoding="utf-8"))
+            stored = read_object(memory)
             found._names.append(found._path("mcap"))
             found.done, found.state = stored["frames"], stored["state"]
         if found.done:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from spatialtrust.documents import loads
 from spatialtrust.graph.formats import from_dict
 from spatialtrust.graph.why import explain
 from spatialtrust.io.results import write_results
@@ -80,7 +80,7 @@ def explain_run(run: str | Path) -> Reasons:
         path = folder.path / FILE
         for part in folder.parts("scenes"):
             for text in folder.read("scenes", part)["graph"].drop_null().to_pylist():
-                graph = from_dict(json.loads(text))
+                graph = from_dict(loads(text))
                 for why in explain(graph):
                     kinds[why.kind] += 1
                     if why.settled_by is not None:

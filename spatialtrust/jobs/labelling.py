@@ -22,6 +22,7 @@ from spatialtrust.decision.certification import least_units, most_errors, upper_
 from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.defaults import DELTA, TARGETS, TRUST_MODEL
+from spatialtrust.documents import loads
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.files import write_text
 from spatialtrust.fusion.answer_weights import LEAST_ROWS
@@ -310,7 +311,7 @@ def repaired_graphs(folder: RunFolder) -> tuple[float, list[SceneGraph]]:
     """
     folder.require(["scenes"])
     texts = folder.whole("scenes")["graph"].drop_null().to_pylist()
-    graphs = [from_dict(json.loads(text)) for text in texts]
+    graphs = [from_dict(loads(text)) for text in texts]
     rules = {graph.rule.threshold for graph in graphs if isinstance(graph.rule, DecisionRule)}
     threshold = next(iter(rules), None)
     if threshold is None or any(graph.rule.certified for graph in graphs):

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from spatialtrust.decision.monitoring import Monitor
 from spatialtrust.decision.rule import DecisionRule, decide
+from spatialtrust.documents import read_object
 from spatialtrust.errors import ColumnError, FileError, GuaranteeError, InputError
 from spatialtrust.files import write_text
 from spatialtrust.fusion.model import TrustModel
@@ -172,13 +173,10 @@ def _read(path: Path, model: TrustModel) -> _Batch:
 
 def _manifest(path: Path) -> dict[str, Any]:
     beside = path.with_name(f"{path.name}.manifest.json")
-    try:
-        found = json.loads(beside.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(path, f"has no manifest beside it ({beside.name})", _VERIFY) from error
-    except ValueError as error:
-        raise FileError(beside, f"is not JSON ({error})", _VERIFY) from error
-    if not isinstance(found, dict) or not isinstance(found.get("rule"), dict):
+    if not beside.is_file():
+        raise FileError(path, f"has no manifest beside it ({beside.name})", _VERIFY)
+    found = read_object(beside)
+    if not isinstance(found.get("rule"), dict):
         raise FileError(beside, "names no rule", _VERIFY)
     return found
 
@@ -187,7 +185,7 @@ def _stored(path: Path, model: TrustModel) -> tuple[Monitor, dict[str, bool]] | 
     if not path.exists():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_object(path)
     except (OSError, ValueError) as error:
         raise FileError(path, f"cannot be read ({error})", "begin another state") from error
     if not isinstance(values, dict) or values.get("format") != _FORMAT:

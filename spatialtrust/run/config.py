@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import tomllib
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from spatialtrust.claims.enumeration import DEFAULT_RELATIONS, MAX_OBJECTS
 from spatialtrust.claims.phrases import split_phrases
 from spatialtrust.decision.rule import one_threshold
 from spatialtrust.defaults import DELTA, MIN_CONFIDENCE, TRUST_MODEL
+from spatialtrust.documents import MOST_TOML, loads_toml, read_text
 from spatialtrust.errors import FileError, InputError, suggest
 from spatialtrust.graph.formats import WRITTEN
 from spatialtrust.questions.signals import ANSWER, ASKED
@@ -165,14 +166,18 @@ class RunConfig:
             wished for at once.
         """
         try:
-            given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            given = loads_toml(read_text(path, MOST_TOML))
+        except FileError:
+            raise
+        except ValueError as error:
             raise FileError(path, f"cannot be read as TOML ({error})") from error
         return cls.from_dict(over(over(earlier or {}, given, str(path)), changes), str(path))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: str = "settings") -> Self:
         """Settings from plain values, checked against the fields' types."""
+        if not isinstance(values, dict):
+            raise InputError(f"{source}: is a {type(values).__name__}; give options by name")
         known = {option.name: option.default for option in fields(cls)}
         checked: dict[str, Any] = {}
         for name, value in values.items():
@@ -264,12 +269,22 @@ _THRESHOLDS: Final = ("min_confidence", "accuracy", "precision")
 """Of which one can decide."""
 
 
+_MOST: Final = 1 << 53
+"""No setting is a larger number."""
+
+
 def _typed(value: Any, default: Any, where: str) -> Any:
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise InputError(f'{where} is {value!r}; give a list of texts, such as ["a", "b"]')
         return tuple(value)
     wanted = (int, float) if isinstance(default, float) else type(default)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where} is {value!r}; give a finite number")
     if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool):
         raise InputError(f"{where} is {value!r}; give a {type(default).__name__}")
+    if isinstance(value, int) and abs(value) > _MOST:
+        raise InputError(
+            f"{where} is a number of {len(str(value)[:1000])} digits; give a smaller one"
+        )
     return float(value) if isinstance(default, float) else value

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.errors import InputError
+from spatialtrust.graph.files import check_image_ids
+from spatialtrust.run.changes import changed_parts
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.run.parts import FIRST_TABLE, Part, run_part
 from spatialtrust.schema import IMAGES
@@ -140,11 +142,19 @@ def _drop_stale(folder: RunFolder, planned: Mapping[str, Any], *, remake: bool) 
 
 def _work(folder: RunFolder, stages: Sequence[Stage], source: Source) -> Iterator[Part]:
     """Parts that lack a table, then the source's images that are in no part yet."""
-    begun = folder.parts(FIRST_TABLE)
+    changed = changed_parts(folder, source)
+    for name in changed:
+        folder.drop_part(name)
+    begun = sorted({*folder.parts(FIRST_TABLE), *changed})
     have = {stage.writes: set(folder.parts(stage.writes)) for stage in stages}
     known = set()
     for name in begun:
+        if name in changed:
+            known.update(changed[name]["image_id"].to_pylist())
+            yield Part(name, 0, source.batch(changed[name]))
+            continue
         images = folder.read(FIRST_TABLE, name)
+        check_image_ids(images["image_id"].to_pylist(), folder.path / FIRST_TABLE)
         known.update(images["image_id"].to_pylist())
         first = next((i for i, s in enumerate(stages) if name not in have[s.writes]), None)
         if first is not None:

@@ -16,13 +16,17 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from spatialtrust import schema
+from spatialtrust.documents import read_object
 from spatialtrust.errors import FileError, InputError, SchemaVersionError
-from spatialtrust.files import UNFINISHED, write_text
+from spatialtrust.files import sweep, write_text
+from spatialtrust.graph.files import check_image_ids, graph_name, picture_name
+from spatialtrust.graph.formats import WRITTEN
 from spatialtrust.io.parquet import read_table, write_table
 
 if TYPE_CHECKING:
@@ -30,9 +34,25 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+TABLES: Final = (
+    "images", "detections", "claims", "answers", "evidence", "scores", "verdicts", "scenes",
+)  # fmt: skip
+"""In the order in which a run makes them."""
+_OURS: Final = (*TABLES, "graphs", "overlays", ".lock", "manifest.json")
 PACKAGE_VERSION: Final = installed_version("spatialtrust")
 MANIFEST: Final = "manifest.json"
 LOCK: Final = ".lock"
+
+
+def _check_tables(tables: Any) -> None:
+    """What a manifest says of its tables has to be what the engine writes there."""
+    for name, made in tables.items():
+        if name not in TABLES or not isinstance(made["costly"], bool):
+            raise TypeError(f'table "{name}" is none of a run')
+        if not all(isinstance(digest, str) for digest in made["from"].values()):
+            raise TypeError("what a table was made from is no hash")
+        if not isinstance(made["made_with"], dict) or set(made["from"]) - set(TABLES):
+            raise TypeError("what a table was made with is no set of settings")
 
 
 class RunFolder:
@@ -63,8 +83,12 @@ class RunFolder:
         self._lock = self._acquire()
         try:
             self.manifest = self._read_manifest()
-            for left in self.path.rglob(f".*{UNFINISHED}"):
-                left.unlink()
+            for name in _OURS:
+                if (self.path / name).is_symlink():
+                    raise FileError(
+                        self.path / name, "is a link, by which files would be written elsewhere"
+                    )
+            sweep(self.path)
         except BaseException:
             self.close()
             raise
@@ -103,13 +127,64 @@ class RunFolder:
         return pa.concat_tables(parts, promote_options="permissive")
 
     def write(self, table: str, part: str, rows: pa.Table) -> None:
-        """Write one part of a table, atomically."""
+        """Write one part of a table, atomically.
+
+        Raises
+        ------
+        FileError: the folder was removed or replaced under the run, or cannot be written.
+        """
+        self.check()
         write_table(rows, self.path / table / f"{part}.parquet")
 
     def drop(self, table: str) -> None:
         """Remove all parts of a table."""
         for file in self.files(table):
-            file.unlink()
+            self._remove(table, file)
+
+    def drop_part(self, part: str) -> None:
+        """Remove one part from all tables, the last first: what it was made from goes after it."""
+        for table in [name for name in reversed(TABLES) if name != TABLES[0]] + [TABLES[0]]:
+            file = self.path / table / f"{part}.parquet"
+            if file.is_file():
+                self._remove(table, file)
+
+    def check(self) -> None:
+        """Refuse to go on in a folder that was removed or replaced under a run.
+
+        Raises
+        ------
+        FileError: what is at the path now is not what was opened.
+        """
+        try:
+            now = (self.path / LOCK).stat()
+            held = now if self._lock is None else os.fstat(self._lock)
+            if (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino):
+                return
+        except OSError:
+            pass
+        raise FileError(
+            self.path,
+            "was removed, moved or replaced while it was in use",
+            "give the same command again: what is in the folder then is kept",
+        )
+
+    def _remove(self, table: str, file: Path) -> None:
+        if table == "scenes":
+            self._remove_opened(file)
+        file.unlink(missing_ok=True)
+
+    def _remove_opened(self, scenes: Path) -> None:
+        """The graphs and pictures that were made with a part of the scenes."""
+        try:
+            image_ids = read_table(scenes)["image_id"].to_pylist()
+            check_image_ids(image_ids, scenes)
+        except (InputError, KeyError):
+            return
+        for image_id in image_ids:
+            made = [self.path / "graphs" / graph_name(image_id, kind) for kind in WRITTEN]
+            for file in (*made, self.path / "overlays" / picture_name(image_id)):
+                with suppress(OSError):
+                    file.unlink()
 
     def settings(self, table: str) -> Any:
         """What the manifest says a table was made with; None for a table not begun."""
@@ -119,6 +194,7 @@ class RunFolder:
         """Write what tables are made with, and other facts of the run, into the manifest."""
         self.manifest["tables"] |= tables
         self.manifest |= facts
+        self.check()
         text = json.dumps(self.manifest, indent=2, sort_keys=True, ensure_ascii=False)
         write_text(text + "\n", self.path / MANIFEST)
 
@@ -143,7 +219,8 @@ class RunFolder:
 
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            handle = os.open(self.path / LOCK, flags, 0o666)
         except OSError as error:
             raise FileError(
                 self.path,
@@ -162,15 +239,22 @@ class RunFolder:
         return handle
 
     def _read_manifest(self) -> dict[str, Any]:
+        self.check()
         file = self.path / MANIFEST
         fresh = {"package": PACKAGE_VERSION, "schema": schema.VERSION, "tables": {}}
         if not file.exists():
+            if any(self.files(table) for table in TABLES):
+                raise FileError(
+                    self.path,
+                    f"holds tables and no {MANIFEST}, which says what they were made with",
+                    "put it back, or give another --out",
+                )
             return fresh
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = read_object(file)
             version = found["schema"], found["package"]
-            found["tables"]
-        except (ValueError, KeyError, TypeError) as error:
+            _check_tables(found["tables"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FileError(file, "is not a manifest of this package", "give another --out") from (
                 error
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.graph.files import check_image_ids
 from spatialtrust.io.matching import match_names, with_sizes
 from spatialtrust.io.names import cleaned_note, few, plain_column, plain_name, was_unclean
 from spatialtrust.run.folder import RunFolder
@@ -30,6 +31,8 @@ def images_of(out: Path) -> pa.Table:
     tables = [
         folder.read("images", part).select(["image_id", "uri"]) for part in folder.parts("images")
     ]
+    for table in tables:
+        check_image_ids(table["image_id"].to_pylist(), out / "images")
     return pa.concat_tables(tables) if tables else pa.table({"image_id": pa.array([], pa.string())})
 
 

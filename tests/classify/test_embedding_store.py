@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +15,12 @@ from spatialtrust.classify.embedded_images import EmbeddedImages, embed_images, 
 from spatialtrust.classify.embedding_store import (
     EmbeddingStore,
     Recipe,
-    decode,
     digest_of,
     embed_texts,
 )
 from spatialtrust.classify.labelled_images import LabelledImage, labelled_images
 from spatialtrust.errors import ColumnError, FileError, InputError, RowError
+from spatialtrust.io.images import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +171,7 @@ def test_images_that_cannot_be_read_say_why_and_are_left_out(folder: Path, tmp_p
     cache = tmp_path / "cache"
     table = embed_images(cache, Colours(), labelled_images(folder))
     status = dict(zip(table["image_id"].to_pylist(), table["status"].to_pylist(), strict=True))
-    assert status["test/red/0.png"].startswith("unreadable: cannot identify image")
+    assert status["test/red/0.png"].startswith("unreadable: is not a readable image")
     assert status["test/red/1.png"].startswith("unreadable: ")
     assert len(_load(cache)["test"]) == 4
 
@@ -276,13 +275,14 @@ def test_images_are_turned_upright() -> None:
     exif[0x0112] = 6
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", exif=exif)
-    assert decode(buffer.getvalue()).shape == (6, 4, 3)
+    assert decode(buffer.getvalue(), "a.jpg").shape == (6, 4, 3)
 
 
-def test_decompression_bombs_are_no_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
-    with warnings.catch_warnings(), pytest.raises(OSError, match="exceeds limit"):
-        decode(_png((1, 1, 1)))
+def test_an_image_of_more_pixels_than_its_file_can_mean_is_no_image() -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (7000, 7000)).save(buffer, "PNG")
+    with pytest.raises(FileError, match="7000 x 7000 pixels"):
+        decode(buffer.getvalue(), "a.png")
 
 
 def test_a_missing_data_set_says_how_to_make_one(tmp_path: Path) -> None:

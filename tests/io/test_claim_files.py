@@ -139,7 +139,7 @@ def test_a_truncated_archive_gives_the_rows_before_the_break(tmp_path: Path) -> 
         ("c.jsonl", b"\n \n", "is empty"),
         ("c.csv", b"caption,subject_box,object_box\n", "holds no claims"),
         ("c.txt", b"x", "valid: .jsonl, .csv, .parquet"),
-        ("c.parquet", b"PAR1 nonsense", "not a readable Parquet"),
+        ("c.parquet", b"PAR1 nonsense", "cannot be read as Parquet"),
         ("c.jsonl.gz", b"plain text", "gzip"),
         ("c.jsonl", b"\xff\xfe\x00\x01", "no readable row"),
     ],

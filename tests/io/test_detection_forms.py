@@ -248,7 +248,7 @@ def test_one_bad_file_or_entry_costs_itself(tmp_path) -> None:
 
 def test_json_that_is_too_deep_or_unknown_is_our_error(tmp_path) -> None:
     (tmp_path / "deep.json").write_text("[" * 100_000 + "]" * 100_000)
-    with pytest.raises(FileError, match="nested too deep"):
+    with pytest.raises(FileError, match="nested deeper"):
         read_detections(tmp_path / "deep.json")
     with pytest.raises(FileError, match=r"no known form.*LVIS.*LabelMe"):
         read(tmp_path, {"a": 1})

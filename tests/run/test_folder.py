@@ -39,11 +39,15 @@ def test_a_manifest_of_something_else_is_refused(tmp_path) -> None:
 def test_what_a_dead_process_left_unfinished_is_no_part_and_is_removed(tmp_path) -> None:
     with RunFolder(tmp_path) as run:
         run.write("images", "00000000", ROWS)
-    left = tmp_path / "images" / ".00000001.parquet.4711.unfinished"
+        run.record({"images": {"made_with": {}, "from": {}, "costly": False}})
+    left = tmp_path / "images" / f".{'0a' * 12}.unfinished"
     left.write_bytes(b"half")
+    foreign = tmp_path / "images" / ".mine.unfinished"
+    foreign.write_bytes(b"whole")
     with RunFolder(tmp_path) as run:
         assert run.parts("images") == ["00000000"]
     assert not left.exists()
+    assert foreign.exists()
 
 
 def test_a_missing_table_names_those_there_are(tmp_path) -> None:

@@ -8,7 +8,6 @@ processor's class is found as the library finds it, and made of the parts that p
 from __future__ import annotations
 
 import inspect
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.backends.loading import (
@@ -17,6 +16,7 @@ from spatialtrust.backends.loading import (
     load_image_processor,
     load_tokenizer,
 )
+from spatialtrust.documents import read_object
 from spatialtrust.errors import BackendError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _settings(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        found: dict[str, Any] = read_object(path)
         return {key: value for key, value in found.items() if not isinstance(value, dict)}
     except (OSError, ValueError, AttributeError) as error:
         raise BackendError(
@@ -105,7 +105,7 @@ def _template(folder: Path, tokenizer: Any) -> str | None:
         return plain.read_text("utf-8")
     if wrapped.is_file():
         try:
-            return str(json.loads(wrapped.read_text("utf-8"))["chat_template"])
+            return str(read_object(wrapped)["chat_template"])
         except (ValueError, KeyError, TypeError) as error:
             raise BackendError(f"{wrapped}: cannot be read ({error}); fetch the model again") from (
                 error

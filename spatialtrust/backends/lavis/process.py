@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import selectors
 import signal
@@ -16,16 +17,22 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+log: Final = logging.getLogger("spatialtrust")
+
 _CHUNK: Final = 65_536
 _TAIL_BYTES: Final = 8_192
 _TAIL_LINES: Final = 15
 _LOOK_EVERY: Final = 0.5  # seconds; a worker's own children may hold its pipes open after its end
+_LONGEST_LINE: Final = 1 << 26
+_MOST_GARBAGE: Final = 100
+"""Lines that are no reply, of one worker; more are no accident."""
 _GRACE: Final = 2.0  # seconds from the end of its output to the end of the process
 
 
@@ -45,6 +52,10 @@ class WorkerProcess:
     command: program and arguments; it reads requests from stdin and writes replies to stdout.
     folder: its working directory.
     environment: its environment variables.
+
+    Attributes
+    ----------
+    garbage: lines on its stdout that were no reply.
 
     Raises
     ------
@@ -73,6 +84,7 @@ class WorkerProcess:
         self._stdin, self._stdout, self._stderr = (s.fileno() for s in streams if s is not None)
         for descriptor in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(descriptor, False)
+        self.garbage = 0
         self._received = b""
         self._said = b""
         self._requests = 0
@@ -104,22 +116,24 @@ class WorkerProcess:
         self._requests += 1
         what = str(message.get("op", "a request"))
         numbered = {**message, "id": self._requests}
-        self._exchange(json.dumps(numbered, allow_nan=False).encode() + b"\n", what, timeout)
+        # One deadline from the question on, whatever is said in between.
+        deadline = time.monotonic() + timeout
+        outgoing = json.dumps(numbered, allow_nan=False).encode() + b"\n"
+        self._exchange(outgoing, what, timeout, deadline)
         while True:
             line, _, self._received = self._received.partition(b"\n")
             reply = self._parse(line, what)
-            if reply["id"] == self._requests:
+            if reply is not None and reply["id"] == self._requests:
                 return reply
             if b"\n" not in self._received:
-                self._exchange(b"", what, timeout)
+                self._exchange(b"", what, timeout, deadline)
 
     def close(self) -> None:
         """End the worker and everything it started."""
         self._end()
 
-    def _exchange(self, outgoing: bytes, what: str, timeout: float) -> None:
+    def _exchange(self, outgoing: bytes, what: str, timeout: float, deadline: float) -> None:
         """Write ``outgoing`` and read until a whole line is there, whichever blocks."""
-        deadline = time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             selector.register(self._stdout, selectors.EVENT_READ)
             selector.register(self._stderr, selectors.EVENT_READ)
@@ -141,6 +155,8 @@ class WorkerProcess:
                     else:
                         chunk = os.read(self._stdout, _CHUNK)
                         self._received += chunk
+                        if len(self._received) > _LONGEST_LINE:
+                            raise self._ended(what)
                         if not chunk:
                             raise self._ended(what)
                 if not ready and self._process.poll() is not None:
@@ -161,17 +177,21 @@ class WorkerProcess:
         self._said = (self._said + chunk)[-_TAIL_BYTES:]
         return bool(chunk)
 
-    def _parse(self, line: bytes, what: str) -> dict[str, Any]:
+    def _parse(self, line: bytes, what: str) -> dict[str, Any] | None:
+        """The reply that a line is; None, counted, where it is none: a library may print there."""
         try:
-            reply = json.loads(line)
+            reply = loads(line)
             if not isinstance(reply["id"], int):
                 raise TypeError
         except (ValueError, TypeError, KeyError):
-            self.close()
+            self.garbage += 1
             shown = line[:200].decode(errors="replace")
-            raise WorkerEndedError(
-                f'the worker answered "{what}" with a line that is not a reply: {shown!r}'
-            ) from None
+            problem = f'the worker answered "{what}" with a line that is not a reply: {shown!r}'
+            if self.garbage <= _MOST_GARBAGE:
+                log.warning("%s (line %d of that kind)", problem, self.garbage)
+                return None
+            self.close()
+            raise WorkerEndedError(f"{problem}, and {_MOST_GARBAGE} before") from None
         return dict(reply)
 
     def _timed_out(self, what: str, timeout: float) -> WorkerTimeoutError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from spatialtrust.documents import loads
 from spatialtrust.files import first_line
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _message(body: bytes) -> str:
     """What an error's body says, in one short line."""
     text = body.decode("utf-8", errors="replace")
     try:
-        found = json.loads(text)
+        found = loads(text)
         inner = found.get("error", found) if isinstance(found, dict) else found
         if isinstance(inner, dict):
             code = inner.get("code")

@@ -14,6 +14,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Record:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = loads(line)
                 form, key, reply = row["form"], row["asked"], row["reply"]
             except (ValueError, KeyError, TypeError, RecursionError):
                 broken += 1

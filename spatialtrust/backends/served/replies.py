@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from spatialtrust.backends.blip2.replies import SPELLINGS
 from spatialtrust.backends.served.http import PassingError
+from spatialtrust.documents import loads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def told(body: bytes, kind: str) -> Told:
     if "event-stream" in kind or text.lstrip().startswith("data:"):
         return _told(_joined(text))
     try:
-        found = json.loads(text)
+        found = loads(text)
     except (ValueError, RecursionError) as error:
         shown = " ".join(text.split())[:80]
         raise PassingError(f"the reply is no JSON, or half of one ({shown!r})") from error
@@ -95,7 +95,7 @@ def _joined(text: str) -> dict[str, Any]:
             done = True
             continue
         try:
-            event = json.loads(data)
+            event = loads(data)
             choices = event.get("choices") or []
             usage = event.get("usage") or usage
         except (ValueError, AttributeError, RecursionError) as error:

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
+from spatialtrust.documents import loads_yaml
 from spatialtrust.errors import FileError
 from spatialtrust.io.text import read_text
 
@@ -86,8 +85,8 @@ def _described(file: Path, needed: bool) -> ClassNames | None:
     text, note = read_text(file)
     try:
         # Everything stays text: a class may be called "no" or "007".
-        data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings only
-    except (yaml.YAMLError, RecursionError) as error:
+        data = loads_yaml(text, strings_only=True)
+    except ValueError as error:
         if not needed:
             return None
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError
 from spatialtrust.io.detections.coco import Index, beside, is_index
 from spatialtrust.io.detections.forms import FORMS, Place, add_json, is_results
@@ -97,7 +97,7 @@ def _content(rows: Rows, file: Path) -> Any:
     for place, line in enumerate(text.split("\n")):
         if line.strip():
             try:
-                listed.append(json.loads(line))
+                listed.append(loads(line))
             except (ValueError, RecursionError) as error:
                 rows.fault("line that is not JSON", place, "line", f"cannot be read ({error})")
     return listed

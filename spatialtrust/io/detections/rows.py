@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -149,6 +150,8 @@ class Rows:
             return self.refuse("box_unit", unit, UNITS, row, name)
         try:
             numbers = _numbers(box)
+            if any(map(math.isinf, numbers)):
+                raise ValueError("holds a number that is infinite, or too large")
             text = str(phrase).strip() if phrase is not None else ""
         except (TypeError, ValueError, OverflowError) as error:
             field = f'box of "{name}"'

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -187,8 +188,15 @@ def choice(reply: str, options: Mapping[str, str]) -> str | None:
             return exact[0]
         held = [letter for letter, text in options.items() if f" {_words(text)} " in f" {said} "]
         return held[0] if len(held) == 1 else None
-    answer = parse_answers([reply])[0].as_py()
+    answer = _answer(reply)
     return answer if answer in ("yes", "no") else None
+
+
+@lru_cache(maxsize=100_000)
+def _answer(reply: str) -> str | None:
+    """What one reply says; a file says the same few things over and over."""
+    answer: str | None = parse_answers([reply])[0].as_py()
+    return answer
 
 
 def _words(text: str) -> str:

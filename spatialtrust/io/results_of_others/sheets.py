@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
+from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, MissingDependencyError
 from spatialtrust.files import first_line
 from spatialtrust.io.encodings import as_utf8, sniff_delimiter
@@ -150,7 +150,7 @@ def read_json_rows(path: Path) -> tuple[Any, tuple[str, ...]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = loads(line)
             except (ValueError, RecursionError) as error:
                 table.append((number, f"is not JSON ({first_line(error)})"))
                 continue

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import torch
 from safetensors.torch import load_file, save_file
 
+from spatialtrust.documents import read_object
 from spatialtrust.files import replacing, write_text
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _keep(model: Any, optimiser: torch.optim.Optimizer, folder: Path, step: int)
 def _resume(model: Any, optimiser: torch.optim.Optimizer, folder: Path) -> int:
     if not (folder / "state.json").is_file():
         return 0
-    step = int(json.loads((folder / "state.json").read_text("utf-8"))["step"])
+    step = int(read_object(folder / "state.json")["step"])
     tensors = load_file(folder / "state.safetensors")
     with torch.no_grad():
         for name, weight in model.named_parameters():
