@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from spatialtrust.backends.base import Detector, Options  # noqa: E402
+from spatialtrust.backends.grounding_dino import suppression  # noqa: E402
 from spatialtrust.backends.grounding_dino.hf import open_backend  # noqa: E402
 from spatialtrust.backends.grounding_dino.phrases import MARKS, pack, tokenize  # noqa: E402
 from spatialtrust.backends.grounding_dino.suppression import select  # noqa: E402
@@ -217,6 +218,26 @@ def test_overlapping_boxes_of_one_phrase_are_one_object():
         assert kept.corners.tolist() == greedy(scores[phrase], boxes, 0.3)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 900])
+def test_suppression_computes_no_more_pairs_than_boxes_it_takes(rows, monkeypatch):
+    generator = np.random.default_rng(3)
+    boxes = generator.uniform(0, 10, (rows, 4)).astype(np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    boxes[::7, 2] = boxes[::7, 0]  # no area: nobody's
+    scores = generator.uniform(0, 1, (5, rows)).round(2).astype(np.float32)  # with ties
+    counted = []
+    overlap = suppression._overlap
+    monkeypatch.setattr(
+        suppression,
+        "_overlap",
+        lambda sides, areas, best: counted.append(len(best)) or overlap(sides, areas, best),
+    )
+    kept = select(scores, boxes, 0.3, top_k=4)
+    assert sum(counted) == sum(len(found.scores) for found in kept) <= 5 * 4
+    for phrase, found in enumerate(kept):
+        assert found.corners.tolist() == greedy(scores[phrase], boxes, 0.3)[:4]
+
+
 def greedy(scores, boxes, threshold):
     """Suppression written out one box at a time."""
     kept = []
@@ -229,7 +250,8 @@ def greedy(scores, boxes, threshold):
 def iou(a, b):
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     shared = np.prod(np.clip(high - low, 0, None))
-    return shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared)
+    union = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared
+    return shared / union if union > 0 else 0.0
 
 
 def test_it_is_a_detector(checkpoint, pictures):
