@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spatialtrust.errors import FileError
 from spatialtrust.files import write_text
 from spatialtrust.graph.formats import parse, render
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spatialtrust.graph import SceneGraph
 
 
-def save_graph(graph: SceneGraph, path: str | Path) -> None:
+def save_graph(graph: SceneGraph, path: str | Path, data: Mapping[str, Any] | None = None) -> None:
     """Write a graph as ``.json``, ``.graphml`` or ``.dot``, atomically.
+
+    Parameters
+    ----------
+    data: the graph as node-link data, where that is at hand.
 
     Raises
     ------
     InputError: the ending is not known.
     FileError: the file cannot be written.
     """
-    write_text(render(graph, Path(path).suffix.removeprefix(".")), path)
+    write_text(render(graph, Path(path).suffix.removeprefix("."), data), path)
 
 
 def load_graph(path: str | Path) -> SceneGraph:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import pyarrow as pa
 
 from spatialtrust.claims.grounding import chosen_ids
 from spatialtrust.errors import FileError
 from spatialtrust.files import write_bytes
+from spatialtrust.fusion.model import threads
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.drawing import draw, encode
 from spatialtrust.graph.files import save_graph
 from spatialtrust.io.images import read_image
-from spatialtrust.run.batches import attach, detach, nest, unnest
+from spatialtrust.run.batches import detach, nest
 from spatialtrust.tables import Claims, Detections, Images, Verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spatialtrust.arrays import Pixels
     from spatialtrust.decision.commit_gate import Rule
 
 SCENES: Final = pa.schema(
@@ -84,50 +90,96 @@ class Link:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Add one row per image: its counts, and its graph as node-link JSON."""
         named = detach(batch, "verdicts", Verdicts)
-        ids = chosen_ids(Claims(named.data), detach(batch, "detections", Detections))
-        linked = attach(batch, "verdicts", named.with_columns(ids))
-        answered = "answers" in batch.column_names
-        rows = [self._row(linked.slice(row, 1), answered) for row in range(linked.num_rows)]
+        detections = detach(batch, "detections", Detections)
+        verdicts = named.with_columns(chosen_ids(Claims(named.data), detections))
+        facts = batch.select(Images.schema.names).to_pylist()
+        graphs = SceneGraph.build_all(
+            {row["image_id"]: (row["width"], row["height"]) for row in facts},
+            detections,
+            verdicts,
+            self.rule,
+            answered="answers" in batch.column_names,
+        )
+        lonely = _unpaired(graphs, verdicts.data)
+        with _Drawing() as drawing:
+            rows = [
+                self._row(row, graph, unpaired, drawing)
+                for row, graph, unpaired in zip(facts, graphs, lonely, strict=True)
+            ]
         return nest(batch, self.writes, pa.Table.from_pylist(rows, schema=SCENES))
 
-    def _row(self, image: pa.Table, answered: bool) -> dict[str, Any]:
+    def _row(
+        self, facts: dict[str, Any], graph: SceneGraph, unpaired: int, drawing: _Drawing
+    ) -> dict[str, Any]:
         """One image's row of ``SCENES``, its files written."""
-        facts = image.select(Images.schema.names).to_pylist()[0]
         row = {"image_id": facts["image_id"], "status": facts["status"]}
         if facts["status"] != "ok":
             return row
-        graph = SceneGraph.build(
-            facts["image_id"],
-            (facts["width"], facts["height"]),
-            detach(image, "detections", Detections),
-            detach(image, "verdicts", Verdicts),
-            self.rule,
-            answered=answered,
-        )
         if self.rule.repaired_at is not None:
             graph = graph.repair_at(self.rule.repaired_at).by(self.rule)
         else:
             graph = graph.repair() if self.repair else graph
             graph = graph if self.all_edges else graph.reduce()
+        data = graph.to_dict()
         if self.out is not None:
             for kind in self.formats:
-                save_graph(graph, self.out / "graphs" / f"{graph.image_id}.{kind}")
+                save_graph(graph, self.out / "graphs" / f"{graph.image_id}.{kind}", data)
             if self.overlays:
-                row["status"] = _draw(facts["uri"], graph, self.out / "overlays")
-        text = json.dumps(graph.to_dict(), ensure_ascii=False, allow_nan=False)
-        claimed = unnest(image, "verdicts").select(["subject_id", "object_id"])
-        paired = {name for column in claimed.columns for name in column.to_pylist()}
-        unpaired = sum(name not in paired for name in graph.objects.strings("object_id"))
+                row["status"] = drawing.add(facts["uri"], graph, self.out / "overlays")
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
         return {**row, **graph.summary(), "unpaired": unpaired, "graph": text}
 
 
-def _draw(uri: str, graph: SceneGraph, folder: Path) -> str:
-    """Write the overlay; the image's status, should its pixels turn out to be broken."""
-    try:
-        pixels = read_image(uri)
-    except FileError as error:
-        return f"unreadable: {error}"
+def _unpaired(graphs: Sequence[SceneGraph], verdicts: pa.Table) -> list[int]:
+    """Objects of each graph that no claim is about."""
+    images = verdicts["image_id"].to_pylist()
+    paired = {
+        pair
+        for side in ("subject_id", "object_id")
+        for pair in zip(images, verdicts[side].to_pylist(), strict=True)
+    }
+    return [
+        sum((graph.image_id, name) not in paired for name in graph.objects.strings("object_id"))
+        for graph in graphs
+    ]
+
+
+class _Drawing:
+    """Pictures drawn on threads beside the one that makes graphs, where there are cores for it.
+
+    A few wait at most, and one that cannot be written is an error no later than at the end.
+    """
+
+    def __init__(self) -> None:
+        self._threads = threads()
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(self._threads)
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for picture in self._waiting:
+                picture.result()
+
+    def add(self, uri: str, graph: SceneGraph, folder: Path) -> str:
+        """Draw an overlay, soon; the image's status, should its pixels turn out to be broken."""
+        try:
+            pixels = read_image(uri)
+        except FileError as error:
+            return f"unreadable: {error}"
+        if self._threads == 1:
+            _save(pixels, graph, folder)
+            return "ok"
+        if len(self._waiting) > self._threads:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(_save, pixels, graph, folder))
+        return "ok"
+
+
+def _save(pixels: Pixels, graph: SceneGraph, folder: Path) -> None:
     name = graph.image_id
     name = name if name.lower().endswith((".jpg", ".jpeg")) else f"{name}.jpg"
     write_bytes(encode(draw(pixels, graph)), folder / name)
-    return "ok"
