@@ -132,7 +132,7 @@ def memory_of(options: Options, device: torch.device) -> float:
     if device.type != "cuda" or options.memory != type(options)().memory:
         return float(options.memory)
     free, _ = import_torch().cuda.mem_get_info(device)
-    return max(float(options.memory), free / 2)
+    return max(float(options.memory), float(free) / 2)
 
 
 def dtype_of(options: Options, device: torch.device, on_gpu: str = "float32") -> torch.dtype:
