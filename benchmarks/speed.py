@@ -226,7 +226,7 @@ def runs(sizes: list[int], picture: Path | None) -> list[str]:
     """CPU of folder runs with recorded boxes by their size, and the line through it."""
     lines = [
         "## Folder runs with recorded boxes: graphs as JSON and GraphML", "",
-        "| images | CPU s without overlays | with | ms an image, of the last doubling |",
+        "| images | CPU s without overlays | with | ms an image added |",
         "|---|---|---|---|",
     ]  # fmt: skip
     spent: list[tuple[float, float]] = []
