@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialtrust.arrays import Scratch
 from spatialtrust.decision.rule import DecisionRule, decide
 from spatialtrust.defaults import MIN_CONFIDENCE
 from spatialtrust.evidence import priors
@@ -69,14 +70,16 @@ def _judge(model: TrustModel, rule: DecisionRule, inputs: Inputs) -> None:
 
 def _profile(model: TrustModel, rule: DecisionRule) -> dict[str, float]:
     """Seconds a claim of each part; median of several, on one thread."""
-    inputs = _inputs(PIECE)
-    features = inputs.features()
-    fused = model.predict(features)
+    inputs, scratch = _inputs(PIECE), Scratch()
+    order = np.argsort(inputs.relation, kind="stable")  # as TrustModel.score takes them
+    features = inputs.features(order)
+    margin = model.layers.margin(features)
+    fused = model.layers.fuse(features, margin)
     asserted = np.ones(PIECE, dtype=np.int8)
     parts: dict[str, Callable[[], object]] = {
-        "evidence": inputs.features,
-        "regressions": lambda: model.layers.margin(features),
-        "regressions, trees and calibrator": lambda: model.predict(features),
+        "evidence": lambda: inputs.features(order, scratch),
+        "regressions": lambda: model.layers.margin(features, scratch),
+        "trees and calibrator": lambda: model.layers.fuse(features, margin),
         "decision": lambda: decide(fused.p_true, asserted, rule),
     }
     return {

@@ -62,8 +62,14 @@ class Boxes:
         if array.ndim != 2 or array.shape[1] != 4:
             raise InputError(f"boxes have shape {array.shape}; give (N, 4): x1, y1, x2, y2")
         columns = np.array(array.T, order="C")
-        columns[:, ~is_valid(array)] = np.nan
+        valid = is_valid(columns.T)
+        if not valid.all():
+            columns[:, ~valid] = np.nan
         return cls(columns)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Self:
+        """The boxes at these places."""
+        return type(self)(self.columns.take(rows, axis=1))
 
 
 def is_valid(given: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -185,8 +191,7 @@ def eccentricity(inner: Given, outer: Given) -> Column:
     for axis in _AXES:
         (low, high), (other_low, other_high) = _spans(inner, outer, axis)
         sides.append((low + high - other_low - other_high) / (_TWO * (other_high - other_low)))
-    length: Column = np.hypot(*sides)
-    return length
+    return length(*sides)
 
 
 def distance(subject: Given, object: Given) -> Column:
@@ -200,8 +205,7 @@ def distance(subject: Given, object: Given) -> Column:
         (low, high), (other_low, other_high) = _spans(subject, object, axis)
         extent = np.sqrt((high - low) * (other_high - other_low))
         sides.append((low + high - other_low - other_high) / (_TWO * extent))
-    length: Column = np.hypot(*sides)
-    return length
+    return length(*sides)
 
 
 def log_size_ratio(subject: Given, object: Given) -> Column:
@@ -258,10 +262,20 @@ def stability(subject: Given, object: Given, axis: str, jitter: float = 0.1) -> 
     from scipy.special import ndtr
 
     (low, high), (other_low, other_high) = _spans(subject, object, axis)
-    spread = np.hypot(high - low, other_high - other_low)
+    spread = length(high - low, other_high - other_low)
     moved = np.abs(low + high - other_low - other_high) / _TWO
     kept: Column = np.asarray(ndtr(moved / (np.float32(jitter) * spread)), dtype=np.float32)
     return kept
+
+
+def length(x: Column, y: Column) -> Column:
+    """``sqrt(x^2 + y^2)``; for numbers of the size of boxes a fraction of ``np.hypot``'s time.
+
+    >>> length(np.float32([3]), np.float32([4]))
+    array([5.], dtype=float32)
+    """
+    found: Column = np.sqrt(x * x + y * y)
+    return found
 
 
 def _spans(

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spatialtrust import geometry
+from spatialtrust.arrays import Scratch
 from spatialtrust.evidence import priors
-from spatialtrust.evidence.columns import DETECTOR, FULL, THINGS, Features
-from spatialtrust.evidence.poses import KINDS, READINGS, pose
+from spatialtrust.evidence.columns import DETECTOR, FULL, LIVE, THINGS, Features
+from spatialtrust.evidence.poses import KINDS, READINGS, exchange, pose
 from spatialtrust.geometry import Boxes
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES, RELATIONS
@@ -45,6 +46,7 @@ def measure(
     grounding: Grounding,
     relation: NDArray[np.int16],
     things: tuple[NDArray[np.float32], NDArray[np.float32]],
+    scratch: Scratch | None = None,
 ) -> Features:
     """Every column that needs no VLM; the others are NaN.
 
@@ -53,11 +55,13 @@ def measure(
     grounding: (N,) boxes.
     relation: (N,) place in ``relations.NAMES``, -1: unknown.
     things: ``priors.attributes`` of subjects and of objects, transposed: (attributes, N).
+    scratch: where the columns are put; None: into memory of their own.
     """
     subject, subject_faults = _fractions(grounding.subject_box, grounding.image_size)
     other, other_faults = _fractions(grounding.object_box, grounding.image_size)
     known = np.maximum(relation, 0)
-    values = np.full((len(FULL), len(relation)), np.nan, dtype=np.float32)
+    values = (scratch or Scratch()).array("evidence", (len(FULL), len(relation)))
+    values[-len(LIVE) :] = np.nan
     features = Features(
         values,
         relation,
@@ -136,14 +140,15 @@ def _fractions(
     given: NDArray[np.float32], size: NDArray[np.float32]
 ) -> tuple[Boxes, NDArray[np.uint32]]:
     """Boxes in fractions of the image where its size is known, and what is wrong with them."""
-    width, height = size.T
-    sized = np.isfinite(width + height)
+    sized = np.isfinite(size[:, 0] + size[:, 1])
+    scale = np.where(sized, size.T, np.float32(1))
     columns = np.array(np.asarray(given, dtype=np.float32).T, order="C")
-    absent = np.isnan(columns).all(axis=0)
-    columns[::2] /= np.where(sized, width, np.float32(1))
-    columns[1::2] /= np.where(sized, height, np.float32(1))
+    columns[::2] /= scale[0]
+    columns[1::2] /= scale[1]
     boxes = Boxes.of(columns.T)
-    broken = np.isnan(boxes.columns[0]) & ~absent
+    broken = np.isnan(boxes.columns[0])
+    if broken.any():
+        broken &= ~np.isnan(columns).all(axis=0)
     return boxes, broken * np.uint32(bit("degenerate_box"))
 
 
@@ -156,12 +161,11 @@ def _claimed(features: Features, subject: Boxes, other: Boxes, relation: NDArray
     _set(features, "alignment", np.where(flat, sign * along, np.nan))
     _set(features, "across", np.where(flat, np.abs(np.where(axis == 1, y, x)), np.nan))
     _set(features, "separation", geometry.separation(subject, other))
-    steady = np.where(
-        axis == 1,
-        geometry.stability(subject, other, "x"),
-        geometry.stability(subject, other, "y"),
-    )
-    _set(features, "stability", np.where(flat, steady, np.nan))
+    steady = np.full(len(relation), np.nan, dtype=np.float32)
+    for place, name in ((1, "x"), (2, "y")):
+        rows = np.flatnonzero(axis == place)
+        steady[rows] = geometry.stability(subject.take(rows), other.take(rows), name)
+    _set(features, "stability", steady)
     _set(features, "relation_axis", axis)
     _set(features, "relation_sign", sign)
     _set(features, "relation_kind", _KIND[relation])
@@ -205,8 +209,8 @@ def _posed(
     ours, theirs = things
     block = features.block(THINGS)
     size = len(priors.COLUMNS)
-    np.copyto(block[:size], np.where(swapped, theirs, ours))
-    np.copyto(block[size:], np.where(swapped, ours, theirs))
+    block[:size], block[size:] = ours, theirs
+    exchange(block[:size], block[size:], swapped)
     columns |= _depths(features, columns, first, second)
     for name, values in columns.items():
         _set(features, name, values)
@@ -220,7 +224,7 @@ def _depths(
     first_depth = features.column("first_log_size") - half * columns["first_log_area"]
     second_depth = features.column("second_log_size") - half * columns["second_log_area"]
     difference = first_depth - second_depth
-    apart = np.hypot(
+    apart = geometry.length(
         (first.columns[0] + first.columns[2] - second.columns[0] - second.columns[2]) * half,
         (first.columns[1] + first.columns[3] - second.columns[1] - second.columns[3]) * half,
     )

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.arrays import Scratch
 from spatialtrust.evidence import from_answers as signals
 from spatialtrust.evidence import priors
 from spatialtrust.evidence.columns import LIVE, Features, relation_places
@@ -91,13 +92,29 @@ class Inputs:
         """(N,) what would go out unchecked, see ``from_answers.assertions``."""
         return np.ones(len(self), dtype=np.int8) if self.heard is None else self.heard.answer
 
-    def features(self, rows: slice = slice(None)) -> Features:
-        """The evidence of a run of rows."""
+    def features(
+        self, rows: slice | NDArray[np.int64] = slice(None), scratch: Scratch | None = None
+    ) -> Features:
+        """The evidence of a run of rows, or of the rows at these places.
+
+        Parameters
+        ----------
+        scratch: where it is put; None: into memory of its own.
+        """
+        places = np.arange(len(self))[rows] if isinstance(rows, slice) else rows
         boxes = Grounding(
-            *(getattr(self.grounding, field.name)[rows] for field in fields(self.grounding))
-        )
-        things = self.things[:, self.subject[rows]], self.things[:, self.object[rows]]
-        features = measure(boxes, self.relation[rows], things)
+            *(getattr(self.grounding, field.name).take(places, axis=0)
+              for field in fields(self.grounding))
+        )  # fmt: skip
+        room = scratch or Scratch()
+        things = [
+            self.things.take(
+                side.take(places), axis=1, mode="clip",
+                out=room.array(f"things {number}", (len(self.things), len(places))),
+            )
+            for number, side in enumerate((self.subject, self.object))
+        ]  # fmt: skip
+        features = measure(boxes, self.relation.take(places), (things[0], things[1]), room)
         if self.heard is None:
             return features
         for name in LIVE:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Float32
+
 
 class Kind(NamedTuple):
     """Relations of one pose; which they are stands beside them in ``relations.py``.
@@ -128,11 +130,29 @@ def pose(
     ours, theirs = subject.columns, object.columns
     larger = _area(ours) > _area(theirs)
     swapped = _SWAP[relation] | (_SIZED[relation] & larger)
-    first = np.where(swapped, theirs, ours)
-    second = np.where(swapped, ours, theirs)
+    first, second = ours.copy(), theirs.copy()
+    exchange(first, second, swapped)
     leftward = (first[0] + first[2]) < (second[0] + second[2])
-    mirrored = np.where(_SIDEWAYS[relation], _MIRROR[relation], leftward)
+    mirrored = (leftward & ~_SIDEWAYS[relation]) | _MIRROR[relation]
     return Posed(_mirror(first, mirrored, width), _mirror(second, mirrored, width), swapped)
+
+
+def exchange(ours: Float32, theirs: Float32, rows: NDArray[np.bool_]) -> None:
+    """Exchange values of both (M, N) where ``rows`` (N,), in place.
+
+    Bits are exchanged, so no value changes and none is chosen one by one: where rows come in no
+    order, choosing costs several times as much.
+
+    >>> ours, theirs = np.float32([[1, 2]]), np.float32([[3, np.nan]])
+    >>> exchange(ours, theirs, np.array([True, False]))
+    >>> ours.tolist(), theirs.tolist()
+    ([[3.0, 2.0]], [[1.0, nan]])
+    """
+    mask = -rows.astype(np.int32)
+    for mine, other in zip(ours.view(np.int32), theirs.view(np.int32), strict=True):
+        differ = (mine ^ other) & mask
+        np.bitwise_xor(mine, differ, out=mine)
+        np.bitwise_xor(other, differ, out=other)
 
 
 def _area(columns: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -140,10 +160,6 @@ def _area(columns: NDArray[np.float32]) -> NDArray[np.float32]:
     return area
 
 
-def _mirror(columns: NDArray[np.float32], rows: NDArray[np.bool_], width: float) -> Boxes:
-    left, right = np.float32(width) - columns[2], np.float32(width) - columns[0]
-    columns[0], columns[2] = (
-        np.where(rows, left, columns[0]),
-        np.where(rows, right, columns[2]),
-    )
+def _mirror(columns: Float32, rows: NDArray[np.bool_], width: float) -> Boxes:
+    exchange(columns[::2], np.float32(width) - columns[2::-2], rows)
     return Boxes(columns)

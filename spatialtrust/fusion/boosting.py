@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 import numpy as np
 
 from spatialtrust.documents import loads
+from spatialtrust.fusion.forest import Forest
 from spatialtrust.fusion.stored_trees import checked
 
 if TYPE_CHECKING:
@@ -104,13 +105,9 @@ class Boosted:
         booster = rows.grown(settings, best + 1)
         return cls(names[1:], loads(bytes(booster.save_raw("json")))), after[best]
 
-    def logit(self, columns: Float32, margin: Float32) -> Float32:
-        """(N,) log-odds from (features, N) and the regression's log-odds; thread-safe."""
-        matrix = _matrix(columns, margin)
-        found = self._booster.inplace_predict(
-            matrix, predict_type="margin", base_margin=margin, validate_features=False
-        )
-        return np.asarray(found, dtype=np.float32)
+    def logit(self, columns: Sequence[Float32] | Float32, margin: Float32) -> Float32:
+        """(N,) log-odds from the features' columns (N,) and the regression's log-odds."""
+        return self._forest.add([margin, *columns], margin)
 
     def contributions(self, columns: Float32, margin: Float32) -> Float32:
         """(1 + features, N): what each column adds to the trees' log-odds (tree SHAP).
@@ -136,7 +133,7 @@ class Boosted:
     @property
     def trees(self) -> int:
         """How many."""
-        return int(self._booster.num_boosted_rounds())
+        return len(self._forest.trees)
 
     @property
     def depth(self) -> int:
@@ -151,6 +148,11 @@ class Boosted:
         booster.load_model(bytearray(json.dumps(self.model), "utf-8"))
         booster.set_param({"nthread": 1})
         return booster
+
+    @cached_property
+    def _forest(self) -> Forest:
+        trees = self.model["learner"]["gradient_booster"]["model"]["trees"]
+        return Forest.of(trees, 1 + len(self.features))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"features": self.features, "model": self.model}
@@ -168,7 +170,9 @@ class Boosted:
         KeyError, TypeError, ValueError: the trees are damaged.
         """
         features = tuple(values["features"])
-        return cls(features, checked(values["xgboost"], 1 + len(features)))
+        made = cls(features, checked(values["xgboost"], 1 + len(features)))
+        _ = made._forest  # now, not at the first claim, is the time to find them damaged
+        return made
 
 
 class _Rows(NamedTuple):

@@ -20,7 +20,7 @@ from spatialtrust.reasons import bit
 from spatialtrust.tables import Fused
 
 if TYPE_CHECKING:
-    from spatialtrust.arrays import Float32, Float64
+    from spatialtrust.arrays import Float32, Float64, Scratch
     from spatialtrust.evidence.columns import Features
     from spatialtrust.fusion.answer_weights import AnswerWeights
     from spatialtrust.fusion.boosting import Boosted
@@ -84,12 +84,12 @@ class Layers:
             p_true = np.where(np.isfinite(told), told, p_true)
         return Fused(p_true.astype(np.float32), p_boxes.astype(np.float32), features.reasons)
 
-    def margin(self, features: Features) -> Float32:
+    def margin(self, features: Features, scratch: Scratch | None = None) -> Float32:
         """(N,) log-odds by the relation's own regression; NaN for one that was not fitted.
 
         Where the relation is not in the vocabulary it is a number of no meaning.
         """
-        return self.regressions.margin(features)
+        return self.regressions.margin(features, scratch)
 
     def box_logit(self, features: Features, margin: Float32) -> Float64:
         """(N,) log-odds from boxes, before calibration; NaN where a box or relation is unknown."""
@@ -108,5 +108,5 @@ class Layers:
 
 
 def _logit(trees: Boosted, features: Features, margin: Float32) -> Float64:
-    logit = trees.logit(features.block(trees.features), margin)
+    logit = trees.logit([features.column(name) for name in trees.features], margin)
     return np.where(features.seen & np.isfinite(margin), logit, np.nan).astype(np.float64)

@@ -15,6 +15,7 @@ True
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from spatialtrust.arrays import Scratch
 from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.defaults import TRUST_MODEL
@@ -133,7 +135,7 @@ class TrustModel:
         evidence: (N,) claims.
         """
         features = _features(evidence)
-        return self._in_pieces(len(features), features.select)
+        return self._in_pieces(len(features), lambda piece, _: (piece, features.select(piece)))
 
     def score(self, inputs: Inputs) -> Fused:
         """The same from boxes and relations, without holding the evidence of all claims at once.
@@ -142,21 +144,49 @@ class TrustModel:
         ----------
         inputs: (N,) claims.
         """
-        return self._in_pieces(len(inputs), inputs.features)
 
-    def _in_pieces(self, rows: int, features: Callable[[slice], Features]) -> Fused:
-        """Pieces that stay in cache, on as many threads as ``OMP_NUM_THREADS`` allows."""
-        pieces = [slice(start, start + _PIECE) for start in range(0, max(rows, 1), _PIECE)]
+        def by_relation(piece: slice, scratch: Scratch) -> tuple[NDArray[np.int64], Features]:
+            # Boxes are put in order before there are columns of them: the regressions take a
+            # relation at a time.
+            rows = piece.start + np.argsort(inputs.relation[piece], kind="stable")
+            return rows, inputs.features(rows, scratch)
 
-        def fuse(piece: slice) -> Fused:
-            here = features(piece)
-            return self.layers.fuse(here, self.layers.margin(here))
+        return self._in_pieces(len(inputs), by_relation)
+
+    def _in_pieces(
+        self,
+        rows: int,
+        take: Callable[[slice, Scratch], tuple[slice | NDArray[np.int64], Features]],
+    ) -> Fused:
+        """Pieces that stay in cache, on as many threads as ``OMP_NUM_THREADS`` allows.
+
+        Parameters
+        ----------
+        rows: how many claims there are.
+        take: the places of a piece's claims, in any order, and their evidence.
+        """
+        pieces = [slice(start, min(start + _PIECE, rows)) for start in range(0, rows, _PIECE)]
+        found = Fused(
+            np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.uint32)
+        )
+
+        own = threading.local()
+
+        def fuse(piece: slice) -> None:
+            scratch = own.__dict__.setdefault("scratch", Scratch())
+            places, here = take(piece, scratch)
+            margin = self.layers.margin(here, scratch)
+            for column, values in zip(found, self.layers.fuse(here, margin), strict=True):
+                column[places] = values
 
         # One thread a piece: products of small matrices are far slower on contended threads.
-        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
+        with _blas().limit(limits=1, user_api="blas"):
             if len(pieces) == 1:
-                return fuse(pieces[0])
-            return Fused(*map(np.concatenate, zip(*pool.map(fuse, pieces), strict=True)))
+                fuse(pieces[0])
+            else:
+                with ThreadPoolExecutor(threads()) as pool:
+                    list(pool.map(fuse, pieces))
+        return found
 
     def rule(
         self,

@@ -15,10 +15,12 @@ Source: this package; the model is that of Gelman and Hill 2007, chapter 14.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 
+from spatialtrust.arrays import Scratch
 from spatialtrust.evidence.poses import READINGS
 from spatialtrust.relations import NAMES
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _LIMIT: Final = np.float32(3)
 _DIGITS: Final = 5
+_RUN: Final = 512
+"""Claims of one product, at most: more would not stay in cache."""
 
 KINDS_READ: Final = tuple(dict.fromkeys((r.kind, r.polarity) for r in READINGS))
 """Kind and polarity: relations that share A and Q."""
@@ -74,10 +78,10 @@ class Expansion:
     thing_centre: Float32
     thing_scale: Float32
 
-    def apply(self, geometry: Float32, things: Float32) -> Float32:
-        """(z + a, N) from (features, N) and (attributes, N)."""
+    def apply(self, geometry: Float32, things: Float32, scratch: Scratch | None = None) -> Float32:
+        """(z + a, N) from (features, N) and (attributes, N), in the scratch if there is one."""
         size = len(self.features)
-        both = np.empty((len(self), geometry.shape[1]), dtype=np.float32)
+        both = (scratch or Scratch()).array("expanded", (len(self), geometry.shape[1]))
         _standardise(geometry, self.centre, self.scale, both[:size])
         both[[self.features.index(name) for name in self.basis.faint]] *= np.float32(0.5)
         for row, name in enumerate(self.basis.bent):
@@ -115,11 +119,17 @@ class MultilevelLogistic:
     constant: Float32
     mixing: Float32
 
-    def margin(self, features: Features) -> Float32:
+    def margin(self, features: Features, scratch: Scratch | None = None) -> Float32:
         """(N,) :meth:`logit` of claims; where the relation is unknown, of no meaning."""
-        return self.logit(*self._columns(features))
+        return self.logit(*self._columns(features), scratch)
 
-    def logit(self, geometry: Float32, things: Float32, relation: Integers) -> Float32:
+    def logit(
+        self,
+        geometry: Float32,
+        things: Float32,
+        relation: Integers,
+        scratch: Scratch | None = None,
+    ) -> Float32:
         """(N,) log-odds that the claim is true; NaN for a relation that was not fitted.
 
         Parameters
@@ -127,8 +137,9 @@ class MultilevelLogistic:
         geometry: float32 (features, N), NaN: unknown, counts as average.
         things: float32 (attributes of both things, N), likewise.
         relation: (N,) place in ``relations.NAMES``.
+        scratch: where z and a are put; None: into memory of their own.
         """
-        both = self.expansion.apply(geometry, things)
+        both = self.expansion.apply(geometry, things, scratch)
         result = self.constant[relation]
         for rows, terms in self._terms(both, relation):
             result[rows] += terms.sum(axis=0)
@@ -151,20 +162,27 @@ class MultilevelLogistic:
             result[:, rows] = added
         return result
 
-    def _terms(self, both: Float32, relation: Integers) -> Iterator[tuple[Integers, Float32]]:
-        """Rows of one kind at a time, and their terms z_j (w + A a + Q z)_j, (z, rows)."""
-        kind = KIND_OF[relation]
-        order = np.argsort(kind, kind="stable")
-        ends = np.searchsorted(kind[order], np.arange(len(KINDS_READ) + 1))
-        for place in range(len(KINDS_READ)):
-            rows = order[ends[place] : ends[place + 1]]
-            if not rows.size:
-                continue
-            here = both[:, rows]
-            terms = self.mixing[place] @ here
-            terms += self.linear.T[:, relation[rows]]
+    def _terms(
+        self, both: Float32, relation: Integers
+    ) -> Iterator[tuple[Integers | slice, Float32]]:
+        """Rows of one relation at a time, and their terms z_j (w + A a + Q z)_j, (z, rows).
+
+        Claims that come relation by relation are read where they lie, in products that stay in
+        cache; others are put in order first, which costs more than the products.
+        """
+        order = None
+        if np.any(relation[1:] < relation[:-1]):
+            order = np.argsort(relation, kind="stable")
+            relation, both = relation[order], both[:, order]
+        fresh = np.diff(relation, prepend=-1) != 0
+        fresh[::_RUN] = True
+        for start, end in pairwise([*np.flatnonzero(fresh).tolist(), len(relation)]):
+            place = relation[start]
+            here = both[:, start:end]
+            terms = self.mixing[KIND_OF[place]] @ here
+            terms += self.linear[place][:, None]
             terms *= here[: self.expansion.terms]
-            yield rows, terms
+            yield (slice(start, end) if order is None else order[start:end]), terms
 
     def _columns(self, features: Features) -> tuple[Float32, Float32, Integers]:
         known = np.maximum(features.relation, 0)

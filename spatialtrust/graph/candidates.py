@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from spatialtrust.schema import CLAIMS, VERDICTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 CANDIDATES: Final = pa.schema(
@@ -41,13 +43,17 @@ believed is no edge, ``implied`` or ``far`` (see :mod:`spatialtrust.graph.reduct
 
 
 def candidates_of(verdicts: pa.Table, *, answered: bool) -> pa.Table:
-    """The candidates among one image's verdicts; of those that say the same the best supported.
+    """The candidates among verdicts; of those that say the same of an image the best supported.
 
     Parameters
     ----------
-    verdicts: with the claims' own columns, ``subject_id`` and ``object_id`` filled where a box was
-        found.
+    verdicts: of any number of images, with the claims' own columns, ``subject_id`` and
+        ``object_id`` filled where a box was found.
     answered: whether a VLM was asked; else the verifier proposes the edges.
+
+    Returns
+    -------
+    ``image_id`` and the columns of ``CANDIDATES``, sorted by image and claim.
     """
     asserted = pc.fill_null(pc.equal(verdicts["asserted"], "yes"), False)
     emitted = pc.fill_null(pc.equal(verdicts["emitted"], "yes"), False)
@@ -60,7 +66,29 @@ def candidates_of(verdicts: pa.Table, *, answered: bool) -> pa.Table:
         "left_out": pa.nulls(rows.num_rows, pa.string()),
     }
     columns |= {name: column(rows, name) for name in CANDIDATES.names if name not in columns}
-    return _distinct(pa.table({name: columns[name] for name in CANDIDATES.names}).cast(CANDIDATES))
+    found = pa.table({name: columns[name] for name in CANDIDATES.names}).cast(CANDIDATES)
+    return _distinct(found.add_column(0, "image_id", column(rows, "image_id")))
+
+
+def of_images(rows: pa.Table, image_ids: Sequence[str]) -> list[pa.Table]:
+    """The rows of each of some images, of a table that is sorted by ``image_id``.
+
+    >>> rows = pa.table({"image_id": ["a", "a", "c"], "x": [1, 2, 3]})
+    >>> [found["x"].to_pylist() for found in of_images(rows, ["c", "b", "a"])]
+    [[3], [], [1, 2]]
+    >>> of_images(rows.slice(0, 0), ["a"])[0].num_rows
+    0
+    """
+    place = pc.index_in(rows["image_id"], value_set=pa.array(image_ids, pa.string()))
+    owner = np.asarray(pc.fill_null(place, -1).to_numpy(), dtype=np.int64)
+    starts = np.flatnonzero(np.diff(owner, prepend=-2))
+    ends = np.append(starts[1:], len(owner))[: len(starts)]
+    spans = dict(zip(owner[starts].tolist(), zip(starts, ends, strict=True), strict=True))
+    none = (0, 0)
+    return [
+        rows.slice(int(start), int(end - start))
+        for start, end in (spans.get(number, none) for number in range(len(image_ids)))
+    ]
 
 
 def kept(candidates: pa.Table) -> NDArray[np.bool_]:
@@ -94,10 +122,10 @@ def summarise(candidates: pa.Table) -> dict[str, Any]:
 
 
 def _distinct(candidates: pa.Table) -> pa.Table:
-    """One candidate per subject, relation and object: the best supported."""
+    """One candidate per image, subject, relation and object: the best supported."""
     order = candidates.sort_by([("p_true", "descending"), ("claim_id", "ascending")])
     order = order.append_column("row", pa.array(np.arange(order.num_rows)))
-    key = ["subject_id", "relation", "object_id"]
+    key = ["image_id", "subject_id", "relation", "object_id"]
     linked = pc.and_(order["subject_id"].is_valid(), order["object_id"].is_valid())
     first = order.filter(linked).group_by(key, use_threads=False).aggregate([("row", "min")])
     rows = pa.concat_arrays(
@@ -106,7 +134,8 @@ def _distinct(candidates: pa.Table) -> pa.Table:
             order.filter(pc.invert(linked))["row"].combine_chunks(),
         ]
     )
-    return order.take(rows).drop_columns("row").sort_by("claim_id").combine_chunks()
+    sorted_by = [("image_id", "ascending"), ("claim_id", "ascending")]
+    return order.take(rows).drop_columns("row").sort_by(sorted_by).combine_chunks()
 
 
 def with_columns(table: pa.Table, **columns: Any) -> pa.Table:

@@ -48,12 +48,6 @@ class Rect(NamedTuple):
         """Area that lies outside an image."""
         return self.area - self.overlap(Rect(0, 0, width, height))
 
-    def within(self, width: float, height: float) -> Rect:
-        """The same, pushed into an image."""
-        dx = min(max(self.x1, 0), max(width - (self.x2 - self.x1), 0)) - self.x1
-        dy = min(max(self.y1, 0), max(height - (self.y2 - self.y1), 0)) - self.y1
-        return Rect(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)
-
 
 @dataclass(slots=True)
 class Canvas:
@@ -87,17 +81,21 @@ class Canvas:
 
     def text_width(self, text: str) -> float:
         """Pixels that a text takes sideways."""
-        return float(font(self.font_size).getlength(text))
+        return _width(self.font_size, text)
 
-    def free(self, places: Sequence[Rect], *, far: float = 0.0) -> Rect:
+    def free(self, places: Float64, *, far: float = 0.0) -> Rect:
         """The best place, pushed into the image: free, then covering little, then near the first.
 
         Parameters
         ----------
+        places: (k, 4) ``x1, y1, x2, y2``.
         far: what distance from the first place costs, in covered areas a pixel.
         """
         height, width = self.pixels.shape[:2]
-        at = np.array([place.within(width, height) for place in places], dtype=np.float64)
+        low, size = places[:, :2], places[:, 2:] - places[:, :2]
+        room = np.maximum(np.array([width, height]) - size, 0)
+        pushed = np.minimum(np.maximum(low, 0), room) - low
+        at = places + np.tile(pushed, 2)
         cost = 5 * _covered(at, self.taken) + 0.6 * _covered(at, self.seen)
         cost += far * np.abs(at[:, :2] - at[0, :2]).sum(axis=1)
         return Rect(*at[int(cost.argmin())].tolist())
@@ -106,15 +104,24 @@ class Canvas:
         """The pixels with the texts on them, each centred on its height."""
         from PIL import Image, ImageDraw
 
-        image = Image.fromarray(self.pixels)
-        pen = ImageDraw.Draw(image)
-        used = font(self.font_size)
+        pixels, used, reach = self.pixels, font(self.font_size), 2 * self.font_size
         for x, y, text, colour in self.texts:
-            pen.text((x, y), text, fill=colour, font=used, anchor="lm")
-        return np.asarray(image)
+            # Only what is around a text goes through Pillow: a whole image would cost more.
+            left, top = max(0, int(x) - reach), max(0, int(y) - reach)
+            right, bottom = int(x + self.text_width(text)) + reach, int(y) + reach
+            around = pixels[top:bottom, left:right]
+            if not around.size:
+                continue
+            image = Image.fromarray(around)
+            pen = ImageDraw.Draw(image)
+            pen.text((x - left, y - top), text, fill=colour, font=used, anchor="lm")
+            around[:] = np.asarray(image)
+        return pixels
 
     def wrapped(self, text: str, room: float) -> list[str]:
         """A text as lines that fit a width."""
+        if self.text_width(text) <= room:
+            return [" ".join(filter(None, text.split(" ")))]
         lines = [""]
         for word in text.split(" "):
             longer = f"{lines[-1]} {word}".strip()
@@ -129,10 +136,16 @@ def _covered(places: Float64, rects: Sequence[Rect]) -> Float64:
     """Area that each place (k, 4) shares with any of the rectangles, summed."""
     if not rects:
         return np.zeros(len(places))
-    others = np.array(rects, dtype=np.float64)
-    low = np.maximum(places[:, None, :2], others[None, :, :2])
-    high = np.minimum(places[:, None, 2:], others[None, :, 2:])
-    return np.asarray(np.maximum(high - low, 0).prod(axis=2).sum(axis=1))
+    x1, y1, x2, y2 = np.array(rects, dtype=np.float64).T
+    wide = np.minimum(places[:, 2:3], x2) - np.maximum(places[:, 0:1], x1)
+    high = np.minimum(places[:, 3:4], y2) - np.maximum(places[:, 1:2], y1)
+    return np.asarray((np.maximum(wide, 0) * np.maximum(high, 0)).sum(axis=1))
+
+
+@lru_cache(maxsize=8192)
+def _width(size: int, text: str) -> float:
+    """Pixels that a text of a size takes sideways."""
+    return float(font(size).getlength(text))
 
 
 @lru_cache(maxsize=16)
@@ -182,11 +195,11 @@ def arrow(canvas: Canvas, curve: Float64, style: str) -> None:
     gone = travelled(curve)
     # A short arrow keeps a stub of line behind its head.
     body = curve[gone <= max(gone[-1] - head * 0.8, gone[-1] * 0.4)]
+    pieces = [_fixed(piece) for piece in _pieces(body, style, canvas.line)]
     for shade, extra in ((WHITE, 2 + canvas.line // 2), (colour, 0)):
         thick = canvas.line + extra
-        for piece in _pieces(body, style, canvas.line):
-            points = [np.round(piece * 16).astype(np.int32)]
-            cv2.polylines(canvas.pixels, points, False, shade, thick, cv2.LINE_AA, 4)
+        if pieces:
+            cv2.polylines(canvas.pixels, pieces, False, shade, thick, cv2.LINE_AA, 4)
         _head(canvas.pixels, curve, head + extra, shade, style, thick)
     centre = tuple(int(v) for v in curve[0].round())
     cv2.circle(canvas.pixels, centre, canvas.line * 2 + 1, WHITE, -1, cv2.LINE_AA)
@@ -243,8 +256,7 @@ def _pieces(curve: Float64, style: str, thick: int) -> list[Float64]:
         return [curve]
     on, off = (thick * 6.0, thick * 4.0) if style == "corrected" else (thick * 1.0, thick * 3.0)
     gone = travelled(curve)
-    pieces = []
-    for start in np.arange(0, gone[-1], on + off):
-        at = np.linspace(start, min(start + on, gone[-1]), 6)
-        pieces.append(np.stack([np.interp(at, gone, curve[:, axis]) for axis in (0, 1)], axis=1))
-    return pieces
+    starts = np.arange(0, gone[-1], on + off)
+    at = np.linspace(starts, np.minimum(starts + on, gone[-1]), 6, axis=1)
+    points = np.stack([np.interp(at, gone, curve[:, axis]) for axis in (0, 1)], axis=2)
+    return list(points)

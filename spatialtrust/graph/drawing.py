@@ -73,6 +73,10 @@ MIDDLE: Final = 0.4
 
 JPEG_QUALITY: Final = 92
 
+_ALONG: Final = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
+_ASIDE: Final = np.array([0, -2.2, 2.2, -4.4, 4.4, -6.6, 6.6])
+"""Where an arrow's number may stand: along its line, and beside it in radii; the best first."""
+
 _PALETTE: Final = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
     (204, 121, 167), (153, 221, 255), (170, 170, 0), (187, 187, 187),
@@ -173,7 +177,7 @@ def encode(pixels: Pixels) -> bytes:
     import cv2
 
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    _, content = cv2.imencode(".jpg", pixels[:, :, ::-1], options)
+    _, content = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)
     return bytes(content.tobytes())
 
 
@@ -228,9 +232,9 @@ def _draw_tags(
         tag(canvas, rect, text, colour)
 
 
-def _tag_places(box: Float64, wide: float, high: float) -> list[Rect]:
-    """Where a tag may stand, the best first: at the corners, along the edges, then farther out."""
-    x1, y1, x2, y2 = box
+def _tag_places(box: Float64, wide: float, high: float) -> Float64:
+    """Where a tag may stand (k, 4), best first: at the corners, along the edges, then beyond."""
+    x1, y1, x2, y2 = box.tolist()
     places = [(x1, y1 - high), (x1, y1), (x2 - wide, y1 - high), (x2 - wide, y1)]
     places += [(x1, y2), (x1, y2 - high), (x2 - wide, y2), (x2 - wide, y2 - high)]
     for share in (0.25, 0.5, 0.75):
@@ -245,7 +249,8 @@ def _tag_places(box: Float64, wide: float, high: float) -> list[Rect]:
                 (middle + aside * wide, y2 + away - high),
             ]
         places += [(x1 - wide - away, y1), (x2 + away, y1)]
-    return [Rect(x, y, x + wide, y + high) for x, y in places]
+    low = np.array(places)
+    return np.concatenate([low, low + np.array([wide, high])], axis=1)
 
 
 def _leader(rect: Rect, box: Float64) -> tuple[Float64, Float64]:
@@ -290,13 +295,10 @@ def _draw_badge(canvas: Canvas, curve: Float64, number: int, style: str) -> None
     radius = canvas.font_size * 0.72
     along = curve[-1] - curve[0]
     aside = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-6)
-    places = []
     # On the line, or beside it where that is taken.
-    for shift in (0, -2.2, 2.2, -4.4, 4.4, -6.6, 6.6):
-        for share in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82):
-            x, y = curve[round(share * (len(curve) - 1))] + aside * shift * radius
-            places.append(Rect(x - radius, y - radius, x + radius, y + radius))
-    rect = canvas.free(places)
+    at = curve[[round(share * (len(curve) - 1)) for share in _ALONG]]
+    centres = (at + _ASIDE[:, None, None] * radius * aside).reshape(-1, 2)
+    rect = canvas.free(np.concatenate([centres - radius, centres + radius], axis=1))
     canvas.taken.append(rect)
     centre = (round((rect.x1 + rect.x2) / 2), round((rect.y1 + rect.y2) / 2))
     away = np.linalg.norm(curve - centre, axis=1)

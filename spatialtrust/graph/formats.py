@@ -19,6 +19,7 @@ from spatialtrust.decision.commit_gate import rule_from_dict
 from spatialtrust.documents import check_xml, loads
 from spatialtrust.errors import InputError, SchemaVersionError
 from spatialtrust.graph.candidates import CANDIDATES
+from spatialtrust.graph.graphml import graphml
 from spatialtrust.graph.node_link import NODE_COLUMNS
 from spatialtrust.graph.prompt import to_text
 from spatialtrust.graph.scene import SceneGraph
@@ -98,9 +99,19 @@ def from_networkx(graph: nx.MultiDiGraph) -> SceneGraph:
     return from_dict(nx.node_link_data(graph, edges="edges"), "networkx graph")
 
 
-def to_json(graph: SceneGraph) -> str:
-    """Node-link JSON."""
-    return json.dumps(graph.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+def to_json(data: Mapping[str, Any]) -> str:
+    """Node-link JSON, a line for every node, edge and other candidate."""
+    facts = data["graph"]
+    lists = {
+        "graph": (_LINE({**facts, "candidates": []}).removesuffix("]}"), facts["candidates"], "]}"),
+        "nodes": ("[", data["nodes"], "]"),
+        "edges": ("[", data["edges"], "]"),
+    }
+    parts = [f'"{name}": {_LINE(data[name])}' for name in ("directed", "multigraph")]
+    for name, (start, rows, end) in lists.items():
+        listed = ",\n  ".join(map(_LINE, rows))
+        parts.append(f'"{name}": {start}' + (f"\n  {listed}\n {end}" if listed else end))
+    return "{\n " + ",\n ".join(parts) + "\n}\n"
 
 
 def from_json(text: str, source: str = "scene graph") -> SceneGraph:
@@ -112,17 +123,17 @@ def from_json(text: str, source: str = "scene graph") -> SceneGraph:
     return from_dict(data, source)
 
 
-def to_graphml(graph: SceneGraph) -> str:
+def to_graphml(data: Mapping[str, Any]) -> str:
     """GraphML; lists and the other candidates as JSON text in an attribute."""
-    import networkx as nx
-
-    flat = graph.to_networkx()
-    flat.graph = _flat(flat.graph)
-    for _, node in flat.nodes(data=True):
-        _replace(node, _flat(node))
-    for *_, edge in flat.edges(data=True):
-        _replace(edge, _flat(edge))
-    return "\n".join(nx.generate_graphml(flat)) + "\n"
+    return graphml(
+        _flat(data["graph"]),
+        [(node["id"], _flat(_without(node, "id"))) for node in data["nodes"]],
+        [
+            (edge["source"], edge["target"], edge["key"],
+             _flat(_without(edge, "source", "target", "key")))
+            for edge in data["edges"]
+        ],
+    )  # fmt: skip
 
 
 def from_graphml(text: str, source: str = "scene graph") -> SceneGraph:
@@ -142,9 +153,8 @@ def from_graphml(text: str, source: str = "scene graph") -> SceneGraph:
     )
 
 
-def to_dot(graph: SceneGraph) -> str:
+def to_dot(data: Mapping[str, Any]) -> str:
     """DOT for Graphviz; labels and line styles are set, all else are attributes of our own."""
-    data = graph.to_dict()
     lines = [f"  graph [{_attributes(_flat(data['graph']))}];"]
     for node in data["nodes"]:
         shown = {"label": node["name"], "shape": "box"}
@@ -162,7 +172,7 @@ def to_dot(graph: SceneGraph) -> str:
             f"  {_quote(edge['source'])} -> {_quote(edge['target'])} "
             f"[{_attributes({**own, **shown})}];"
         )
-    return "\n".join([f"digraph {_quote(graph.image_id)} {{", *lines, "}"]) + "\n"
+    return "\n".join([f"digraph {_quote(data['graph']['image_id'])} {{", *lines, "}"]) + "\n"
 
 
 def from_dot(text: str, source: str = "scene graph") -> SceneGraph:
@@ -182,14 +192,20 @@ def from_dot(text: str, source: str = "scene graph") -> SceneGraph:
     return _from_flat(facts, nodes, edges, source)
 
 
-def render(graph: SceneGraph, kind: str) -> str:
+def render(graph: SceneGraph, kind: str, data: Mapping[str, Any] | None = None) -> str:
     """A graph as text in one of ``WRITTEN``.
+
+    Parameters
+    ----------
+    data: the graph as node-link data, where that is at hand.
 
     Raises
     ------
     InputError: the format is not known.
     """
-    return _WRITERS[_known(kind, WRITTEN)](graph)
+    if _known(kind, WRITTEN) == "txt":
+        return to_text(graph)
+    return _WRITERS[kind](graph.to_dict() if data is None else data)
 
 
 def parse(text: str, kind: str, source: str = "scene graph") -> SceneGraph:
@@ -209,11 +225,13 @@ def json_schema() -> dict[str, Any]:
     return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
-_WRITERS: Final[Mapping[str, Callable[[SceneGraph], str]]] = {
+_TEXT: Final = json.JSONEncoder(ensure_ascii=False).encode
+_LINE: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+_WRITERS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "json": to_json,
     "graphml": to_graphml,
     "dot": to_dot,
-    "txt": to_text,
 }
 _READERS: Final[Mapping[str, Callable[[str, str], SceneGraph]]] = {
     "json": from_json,
@@ -238,7 +256,7 @@ def _nan_for_null(table: pa.Table) -> pa.Table:
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """Scalars only: null left out, lists and mappings as JSON text."""
     return {
-        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+        name: _TEXT(value) if isinstance(value, list | dict) else value
         for name, value in values.items()
         if value is not None
     }
@@ -283,11 +301,6 @@ def _from_flat(
 def _node(values: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in values.items() if name in NODE_COLUMNS}
     return {**dict.fromkeys(NODE_COLUMNS), **_typed(own)}
-
-
-def _replace(values: dict[str, Any], by: Mapping[str, Any]) -> None:
-    values.clear()
-    values.update(by)
 
 
 def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -67,12 +67,11 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
     """Rows as JSON-ready scalars; float32 as the shortest number that reads back the same."""
     columns = {}
     for name in table.column_names:
-        values = table[name].to_pylist()
-        if pa.types.is_float32(table.schema.field(name).type):
-            values = [_shortest(value) for value in values]
-        columns[name] = values
+        shortest = pa.types.is_float32(table.schema.field(name).type)
+        columns[name] = _shortest(table[name]) if shortest else table[name].to_pylist()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _shortest(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(str(np.float32(value)))
+def _shortest(column: pa.ChunkedArray) -> list[float | None]:
+    text = column.fill_null(math.nan).to_numpy().astype(np.str_).tolist()
+    return [None if value == "nan" else float(value) for value in text]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from spatialtrust.graph.candidates import (
     column,
     kept,
     numbers,
+    of_images,
     summarise,
     with_columns,
 )
@@ -46,6 +47,7 @@ from spatialtrust.shown import axes as axes_of
 from spatialtrust.tables import Detections
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import networkx as nx
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
     from spatialtrust.decision.commit_gate import Rule
     from spatialtrust.fusion.model import TrustModel
     from spatialtrust.tables import Verdicts
+
+
+_SAID: Final = ["subject_id", "relation", "object_id", "p_true"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -102,8 +107,39 @@ class SceneGraph:
         rule: the rule that made the verdicts.
         answered: whether a VLM was asked; otherwise the verifier proposes the edges.
         """
-        rows = candidates_of(verdicts.data, answered=answered)
+        rows = candidates_of(verdicts.data, answered=answered).drop_columns("image_id")
         return cls(image_id, *size, _nodes(objects, verdicts.data), rows, rule)
+
+    @classmethod
+    def build_all(
+        cls,
+        images: Mapping[str, tuple[int | None, int | None]],
+        objects: Detections,
+        verdicts: Verdicts,
+        rule: Rule,
+        *,
+        answered: bool = False,
+    ) -> list[Self]:
+        """:meth:`build` for many images at once, which costs a fraction of one after the other.
+
+        Parameters
+        ----------
+        images: image_id to width and height, in the order in which graphs come out.
+        objects, verdicts: of all these images.
+        rule, answered: see :meth:`build`.
+        """
+        rows = candidates_of(verdicts.data, answered=answered)
+        nodes = _nodes(objects, verdicts.data, "image_id")
+        parts = zip(
+            images.items(),
+            of_images(nodes.data, list(images)),
+            of_images(rows, list(images)),
+            strict=True,
+        )
+        return [
+            cls(image_id, *size, Detections(held), found.drop_columns("image_id"), rule)
+            for (image_id, size), held, found in parts
+        ]
 
     @property
     def edges(self) -> pa.Table:
@@ -191,13 +227,16 @@ class SceneGraph:
         least log-odds that breaks all cycles is removed, see :mod:`spatialtrust.graph.repair`.
         """
         kept = np.flatnonzero(self.believed)
-        edges = self.candidates.take(pa.array(kept))
+        edges = self.candidates.select(_SAID).take(pa.array(kept))
         drop = contradicting(
             edges["subject_id"].to_pylist(),
             edges["relation"].to_pylist(),
             edges["object_id"].to_pylist(),
             numbers(edges, "p_true"),
         )
+        if not drop.any():
+            repaired = replace(self, repaired=True)
+            return repaired.reduce() if self.reduced else repaired
         dropped = np.zeros(self.candidates.num_rows, dtype=np.bool_)
         dropped[kept[drop]] = True
         masks = encode(self.candidates["reasons"])
@@ -226,7 +265,7 @@ class SceneGraph:
         :mod:`spatialtrust.graph.reduction`. :meth:`query` and :meth:`path` answer as before.
         """
         rows = np.flatnonzero(self.believed)
-        edges = self.candidates.take(pa.array(rows))
+        edges = self.candidates.select(_SAID).take(pa.array(rows))
         ids = [str(name) for name in self.objects.strings("object_id")]
         why = np.full(self.candidates.num_rows, None, dtype=object)
         why[rows] = left_out(
@@ -527,11 +566,16 @@ class SceneGraph:
         ]
 
 
-def _nodes(objects: Detections, verdicts: pa.Table) -> Detections:
-    """The detections that are nodes of a graph."""
-    ids = objects.column("object_id")
+def _nodes(objects: Detections, verdicts: pa.Table, *within: str) -> Detections:
+    """The detections that are nodes of a graph; ids are one's own within columns such as image."""
+
+    def key(rows: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
+        parts = [column(rows, part) for part in (*within, name)]
+        return pc.binary_join_element_wise(*parts, "\0") if within else parts[0]
+
+    ids = key(objects.data, "object_id")
     claimed = np.zeros(len(objects), dtype=np.bool_)
     for side in ("subject_id", "object_id"):
-        claimed |= pc.is_in(ids, value_set=pc.unique(column(verdicts, side))).to_numpy()
+        claimed |= pc.is_in(ids, value_set=pc.unique(key(verdicts, side))).to_numpy()
     boxed = np.isfinite(objects.boxes()).all(axis=1)
     return objects.select(np.asarray(boxed & (claimed | ~contested(objects)))).sorted()

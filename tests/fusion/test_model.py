@@ -365,6 +365,46 @@ def test_regressions_in_the_primal_are_the_dual_and_left_out_rows_were_left_out(
     )
 
 
+def test_claims_in_any_order_and_in_pieces_get_what_they_get_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, _, _ = world(1500, seed=3)
+    features.relation[::17] = -1
+    layers = SHIPPED.layers
+    margin = layers.margin(features)
+    order = np.argsort(features.relation, kind="stable")
+    np.testing.assert_allclose(layers.margin(features.select(order)), margin[order], atol=2e-5)
+    whole = SHIPPED.predict(features)
+    for piece in (64, 1000):
+        monkeypatch.setattr("spatialtrust.fusion.model._PIECE", piece)
+        for threads in ("1", "2"):
+            monkeypatch.setenv("OMP_NUM_THREADS", threads)
+            for column, parts in zip(whole, SHIPPED.predict(features), strict=True):
+                np.testing.assert_allclose(parts, column, atol=1e-6)
+
+
+def test_scoring_boxes_equals_judging_their_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    rows = 700
+    boxes = rng.uniform(0, 1, (2, rows, 4)).astype(np.float32)  # every other one is degenerate
+    inputs = Inputs(
+        Grounding.from_boxes(boxes[0], boxes[1], np.ones((rows, 2), dtype=np.float32)),
+        rng.integers(-1, len(NAMES), rows).astype(np.int16),
+        THINGS_KNOWN,
+        rng.integers(0, 5, rows).astype(np.int32),
+        rng.integers(0, 5, rows).astype(np.int32),
+    )
+    judged = SHIPPED.predict(inputs.features())
+    assert 0.02 < np.isfinite(judged.p_boxes).mean() < 0.5
+    for piece in (50, 10_000):  # memory is used again by the next piece
+        monkeypatch.setattr("spatialtrust.fusion.model._PIECE", piece)
+        scored = SHIPPED.score(inputs)
+        for one, other in zip(scored, judged, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    empty = SHIPPED.predict(inputs.features(slice(0, 0)))
+    assert [len(column) for column in empty] == [0, 0, 0]
+
+
 def test_a_relation_never_seen_is_judged_like_its_kin() -> None:
     features, label, image = world(1500)
     known = features.relation != NAMES.index("at the left side of")

@@ -10,7 +10,7 @@ from spatialtrust.errors import InputError
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph import drawing as render
 from spatialtrust.graph.arrows import MAX_ARROWS, MAX_CUT, MAX_PER_OBJECT, choose_arrows
-from spatialtrust.graph.canvas import Canvas, Rect
+from spatialtrust.graph.canvas import Canvas, Rect, font
 from spatialtrust.graph.drawing import draw, draw_claim, encode
 from spatialtrust.graph.naming import display_names
 from tests.helpers.graphs import detections, graph, verdicts
@@ -115,6 +115,30 @@ def test_a_claim_is_drawn_with_its_words_and_without_a_verdict() -> None:
     picture = draw_claim(plain(), boxes, ("mug", "left of", "kettle"))
     assert picture.shape[0] > 480
     assert (picture[480:] < 60).any()
+
+
+def test_texts_are_written_where_pillow_writes_them_on_the_whole_picture() -> None:
+    from PIL import Image, ImageDraw
+
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 200, 3), dtype=np.uint8)
+    texts = [(3.3, 20.7, "mug#1", (0, 0, 0)), (150.5, 80.2, "over the edge", (255, 0, 9)),
+             (-8.0, 2.0, "gone", (9, 9, 9)), (400.0, 400.0, "far out", (1, 2, 3))]  # fmt: skip
+    canvas = Canvas(pixels.copy(), 15, 2, list(texts))
+    whole = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(whole)
+    for x, y, text, colour in texts:
+        pen.text((x, y), text, fill=colour, font=font(15), anchor="lm")
+    np.testing.assert_array_equal(canvas.written(), np.asarray(whole))
+
+
+def test_lines_of_a_text_fit_and_lose_no_word() -> None:
+    canvas = Canvas(np.zeros((9, 9, 3), np.uint8), 15, 2)
+    text = "mug left of (0.91), near (0.9) a  rather long name of a kettle"
+    for room in (1, 60, 200, 5000):
+        lines = canvas.wrapped(text, room)
+        assert " ".join(lines).split() == text.split()
+        assert all(" " not in line or canvas.text_width(line) <= room for line in lines)
+    assert len(canvas.wrapped(text, 5000)) == 1
 
 
 def test_other_pixels_are_refused() -> None:

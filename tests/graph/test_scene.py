@@ -17,10 +17,12 @@ from spatialtrust.errors import (
     UnknownRelationError,
 )
 from spatialtrust.fusion.model import TrustModel
+from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.files import load_graph, save_graph
 from spatialtrust.graph.formats import from_networkx, json_schema, parse, render
 from spatialtrust.graph.repair import least_feedback
-from tests.helpers.graphs import graph
+from spatialtrust.tables import Detections, Verdicts
+from tests.helpers.graphs import detections, graph, verdicts
 
 KITCHEN = [
     ("o0", "left of", "o1", 0.95),
@@ -203,6 +205,68 @@ def test_networkx_loads_json_and_graphml_as_the_kept_edges_only() -> None:
     node_link = nx.node_link_graph(json.loads(render(found, "json")), edges="edges")
     assert set(node_link.edges(keys=True)) == ours
     assert len(nx.parse_graphml(render(found, "graphml"), force_multigraph=True).edges) == len(ours)
+
+
+def test_graphml_is_what_networkx_writes_to_the_byte() -> None:
+    names = ('say "cheese" & <ham>', "a\\b\nc\td", "Töpfchen", "mug", "")
+    rows = [
+        *KITCHEN,
+        ("o3", "near", "o0", 0.9),
+        ("o0", "near", "o3", 0.95),
+        ("o3", "on", "o1", 0.8),
+    ]
+    for found in (
+        graph(rows, names, labels=[1, 0, None, 1, 1, 0, None][: len(rows)]),
+        graph([], []),
+    ):
+        flat = found.to_networkx()
+        for values in (flat.graph, *(v for _, v in flat.nodes(data=True)),
+                       *(v for *_, v in flat.edges(data=True))):  # fmt: skip
+            kept = {
+                name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict)
+                else value for name, value in values.items() if value is not None
+            }  # fmt: skip
+            values.clear()
+            values.update(kept)
+        assert render(found, "graphml") == "\n".join(nx.generate_graphml(flat)) + "\n"
+
+
+def test_json_has_a_line_for_every_node_edge_and_candidate() -> None:
+    found = graph(KITCHEN)
+    lines = render(found, "json").splitlines()
+    assert sum(line.startswith("  {") for line in lines) == (
+        len(found.objects) + found.candidates.num_rows
+    )
+    assert json.loads("\n".join(lines)) == json.loads(json.dumps(found.to_dict()))
+
+
+def test_many_graphs_at_once_are_those_built_alone() -> None:
+    images = {f"{name}.jpg": (640, 480) for name in ("b", "a", "none", "c")}
+    objects, judged = [], []
+    for number, name in enumerate(("a", "b", "c")):
+        rows = KITCHEN[number:] if name != "c" else []
+        of_image = {"image_id": f"{name}.jpg"}
+        objects += [
+            {**row, **of_image} for row in detections(["mug", "kettle", "mug"]).data.to_pylist()
+        ]
+        judged += [
+            {**row, **of_image, "claim_id": f"{name}{row['claim_id']}"}
+            for row in (verdicts(rows, threshold=0.8).data.to_pylist() if rows else [])
+        ]
+    whole = Detections.from_rows(objects), Verdicts.from_rows(judged)
+    rule = DecisionRule.plain(0.8)
+    together = SceneGraph.build_all(images, *whole, rule)
+    assert [found.image_id for found in together] == list(images)
+    assert [len(found.objects) for found in together] == [3, 3, 0, 3]
+    for found in together:
+        mine = [
+            table.select(np.array([name == found.image_id for name in table.strings("image_id")]))
+            for table in whole
+        ]
+        alone = SceneGraph.build(found.image_id, (640, 480), *mine, rule)
+        assert found == alone
+        assert found.repair().reduce() == alone.repair().reduce()
+        assert found.prune(0.9) == alone.prune(0.9)
 
 
 def test_the_published_schema_holds_for_what_is_written() -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from spatialtrust.decision.rule import DecisionRule
-from spatialtrust.errors import GuaranteeError, InputError
+from spatialtrust.errors import FileError, GuaranteeError, InputError
 from spatialtrust.graph.files import load_graph
 from spatialtrust.io.images import read_header
 from spatialtrust.io.parquet import read_table, write_table
@@ -201,6 +201,30 @@ def test_bad_images_get_a_status_and_the_batch_goes_on(tmp_path) -> None:
     assert found["rows"]["images"] == 4
     assert set(found["not_ok"]) == {"a/0000.jpg", "a/0002.jpg", "b/0001.jpg"}
     assert (tmp_path / "run/overlays/b/0003.jpg").exists()
+
+
+def test_pictures_drawn_on_threads_are_the_same(tmp_path, monkeypatch) -> None:
+    images, boxes = copies(tmp_path / "photos", 7)
+    drawn = {}
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        out = tmp_path / threads
+        run(out, images, boxes, overlays=True, part_size=7)
+        drawn[threads] = {
+            file.name: file.read_bytes() for file in sorted((out / "overlays").rglob("*.jpg"))
+        }
+    assert len(drawn["1"]) == 7
+    assert drawn["1"] == drawn["2"]
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_picture_that_cannot_be_written_is_an_error(tmp_path, monkeypatch, threads) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    images, boxes = copies(tmp_path / "photos", 4)
+    (tmp_path / "run" / "overlays" / "a").mkdir(parents=True)
+    (tmp_path / "run" / "overlays" / "a" / "0000.jpg").mkdir()  # no file can take its place
+    with pytest.raises(FileError, match=r"overlays/a/0000\.jpg: cannot be written"):
+        run(tmp_path / "run", images, boxes, overlays=True, part_size=4)
 
 
 def test_boxes_of_unknown_images_and_images_without_boxes_are_said(tmp_path) -> None:

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from spatialtrust.backends.ahead import ahead
 from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.grounding_dino.phrases import PAD, Prompt, pack, tokenize
 from spatialtrust.backends.grounding_dino.rows import detections_of
+from spatialtrust.backends.grounding_dino.sight import Sight
 from spatialtrust.backends.grounding_dino.suppression import Boxes, corners, select
 from spatialtrust.backends.loading import (
     Checkpoint,
@@ -29,8 +31,10 @@ from spatialtrust.backends.loading import (
     load_model,
     load_tokenizer,
     locate,
+    memory_of,
     preprocess,
 )
+from spatialtrust.fusion.model import threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +73,6 @@ class GroundingDino:
         self.reference = reference
         self.revision = checkpoint.revision
         self._checkpoint, self._options = checkpoint, options
-        self._budget = Budget(options.memory)
 
     def detect(
         self, images: Mapping[str, Pixels], phrases: Mapping[str, Sequence[str]]
@@ -86,16 +89,26 @@ class GroundingDino:
         jobs: list[_Job] = []
         if ids:
             self._load()
-        for image_id, asked in wanted.items():
-            status |= {(image_id, p): refused[p] for p in asked if p in refused}
-            usable = {phrase: ids[phrase] for phrase in asked if phrase in ids}
+        usable = {
+            image_id: {phrase: ids[phrase] for phrase in asked if phrase in ids}
+            for image_id, asked in wanted.items()
+        }
+
+        def prepare(image_id: str) -> list[_Job] | str:
             if image_id not in images or images[image_id].size == 0:
-                status |= {(image_id, phrase): "image_unreadable" for phrase in asked}
-                continue
+                return "image_unreadable"
             try:
-                jobs += self._prepare(image_id, images[image_id], usable)
+                return self._prepare(image_id, images[image_id], usable[image_id])
             except Exception as error:  # whatever PIL or NumPy make of a broken array
-                status |= {(image_id, p): f"image_unreadable: {error}" for p in usable}
+                return f"image_unreadable: {error}"
+
+        for image_id, made in zip(wanted, ahead(prepare, wanted, threads()), strict=True):
+            status |= {(image_id, p): refused[p] for p in wanted[image_id] if p in refused}
+            if isinstance(made, str):
+                among = wanted if made == "image_unreadable" else usable
+                status |= {(image_id, phrase): made for phrase in among[image_id]}
+                continue
+            jobs += made
             if sum(job.values.nbytes for job in jobs) > self._budget.memory / 4:
                 self._run(jobs, found, status)
                 jobs.clear()
@@ -122,12 +135,14 @@ class GroundingDino:
         found: dict[tuple[str, str], Boxes],
         status: dict[tuple[str, str], str],
     ) -> None:
-        """Batches hold images of one size only: padding would make results depend on the batch."""
-        by_size: dict[tuple[int, ...], list[_Job]] = defaultdict(list)
-        for job in jobs:
-            by_size[tuple(job.values.shape)].append(job)
-        for shape, members in by_size.items():
-            cost = float(np.prod(shape[1:])) * _BYTES_PER_PIXEL * self._dtype.itemsize / 4
+        """Batches of images of one size, or, where a launch costs more than padding, of any."""
+        together: dict[Any, list[_Job]] = defaultdict(list)
+        for job in sorted(jobs, key=lambda job: tuple(job.values.shape)):
+            height, width = job.values.shape[1:]
+            together[height > width if self._mixes_sizes else (height, width)].append(job)
+        for members in together.values():
+            pixels = np.array([job.values[0].numel() for job in members], dtype=float)
+            costs = pixels * _BYTES_PER_PIXEL * self._dtype.itemsize / 4
 
             def forward(places: list[int], members: list[_Job] = members) -> None:
                 batch = [members[place] for place in places]
@@ -136,7 +151,7 @@ class GroundingDino:
                     chosen = self._choose(job, probabilities[row], boxes[row])
                     found.update(((job.image_id, p), kept) for p, kept in chosen.items())
 
-            for place, why in self._budget.run([cost] * len(members), forward).items():
+            for place, why in self._budget.run(costs.tolist(), forward).items():
                 job = members[place]
                 status.update(((job.image_id, phrase), why) for phrase in job.prompt.spans)
 
@@ -153,11 +168,14 @@ class GroundingDino:
         for row, job in enumerate(batch):
             first.setdefault(job.image_id, row)
         with torch.inference_mode():
-            self._backbone.rows = list(first.values())
             order = {image_id: place for place, image_id in enumerate(first)}
-            self._backbone.owner = [order[job.image_id] for job in batch]
+            values, mask = self._sight.look(
+                [batch[row].values for row in first.values()],
+                [order[job.image_id] for job in batch],
+            )
             outputs = self._model(
-                pixel_values=torch.stack([job.values for job in batch]),
+                pixel_values=values,
+                pixel_mask=mask,
                 input_ids=tokens,
                 attention_mask=(tokens != PAD).long(),
                 token_type_ids=torch.zeros_like(tokens),
@@ -179,6 +197,10 @@ class GroundingDino:
         return dict(zip(spans, kept, strict=True))
 
     @cached_property
+    def _budget(self) -> Budget:
+        return Budget(memory_of(self._options, self._device))
+
+    @cached_property
     def _device(self) -> torch.device:
         return device_of(self._options)
 
@@ -192,10 +214,14 @@ class GroundingDino:
         return load_model(self._checkpoint, name, self._device, self._dtype)
 
     @cached_property
-    def _backbone(self) -> Any:
-        """The vision backbone, replaced by one that runs once per image of a batch."""
-        self._model.model.backbone = once_per_image(self._model.model.backbone)
-        return self._model.model.backbone
+    def _sight(self) -> Sight:
+        """How the model sees: each image of a batch once, at its own size."""
+        return Sight(self._model.model)
+
+    @property
+    def _mixes_sizes(self) -> bool:
+        """Whether images of different sizes share a pass: on a GPU launches are what costs."""
+        return self._device.type != "cpu" and self._sight.pads
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -213,28 +239,3 @@ class GroundingDino:
 def open_backend(target: str, reference: str, options: Options) -> GroundingDino:
     """Find the files of a GroundingDINO; see ``registry.py``."""
     return GroundingDino(locate(target, reference, tuple(_CLASSES)), reference, options)
-
-
-def once_per_image(backbone: Any) -> Any:
-    """A backbone that computes each image of a batch once, for however many prompts it is there.
-
-    Its ``rows`` say where each image first occurs in the batch, ``owner`` which image a row shows.
-    """
-    from torch import nn
-
-    class OncePerImage(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.backbone = backbone
-            self.position_embedding = backbone.position_embedding
-            self.rows: list[int] = []
-            self.owner: list[int] = []
-
-        def forward(self, pixel_values: Any, pixel_mask: Any) -> tuple[list[Any], list[Any]]:
-            features, positions = self.backbone(pixel_values[self.rows], pixel_mask[self.rows])
-            return (
-                [(states[self.owner], mask[self.owner]) for states, mask in features],
-                [position[self.owner] for position in positions],
-            )
-
-    return OncePerImage()

@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.bundles import cached_snapshot
 from spatialtrust.backends.grounding_dino.hf import GroundingDino
 from spatialtrust.backends.grounding_dino.phrases import PAD
@@ -67,7 +66,6 @@ class GroundingDinoPy(GroundingDino):
     def __init__(self, config: Path, weights: Path, reference: str, options: Options) -> None:
         self.reference = reference
         self._config, self._weights, self._options = config, weights, options
-        self._budget = Budget(options.memory)
 
     @cached_property
     def revision(self) -> str:  # type: ignore[override]
@@ -94,6 +92,11 @@ class GroundingDinoPy(GroundingDino):
                 for row, *both in zip(rows, probabilities, boxes, strict=True):
                     found[row] = tuple(both)
         return np.stack([p for p, _ in found]), np.stack([b for _, b in found])
+
+    @property
+    def _mixes_sizes(self) -> bool:
+        """Never: the package pads images before its backbone, which sees the padding."""
+        return False
 
     @cached_property
     def _settings(self) -> dict[str, Any]:

@@ -62,33 +62,48 @@ def select(
     ([0.8999999761581421, 0.5], 0)
     """
     candidates = np.flatnonzero((scores >= threshold).any(axis=0))
-    left, shown = scores[:, candidates].copy(), boxes[candidates]
+    left = scores[:, candidates]
     left[left < threshold] = -1.0
-    overlaps = _iou(shown) > SAME_OBJECT
+    sides, areas = _sides(boxes[candidates])
     taken: list[list[int]] = [[] for _ in scores]
-    phrases = np.arange(len(scores))
+    alive = np.arange(len(scores))
     for _ in range(top_k if len(candidates) else 0):
-        best = left.argmax(axis=1)
-        alive = left[phrases, best] >= threshold
-        if not alive.any():
+        best = left[alive].argmax(axis=1)
+        found = left[alive, best] >= threshold
+        alive, best = alive[found], best[found]
+        if not len(alive):
             break
-        for phrase in np.flatnonzero(alive):
-            taken[phrase].append(int(candidates[best[phrase]]))
-        left[overlaps[best]] = -1.0
-        left[phrases, best] = -1.0
+        for phrase, place in zip(alive.tolist(), candidates[best].tolist(), strict=True):
+            taken[phrase].append(place)
+        left[alive] = np.where(_overlap(sides, areas, best), left.dtype.type(-1.0), left[alive])
+        left[alive, best] = -1.0
     return [
         Boxes(boxes[rows], scores[phrase, rows].astype(np.float32))
         for phrase, rows in enumerate(taken)
     ]
 
 
-def _iou(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union (Q, Q); 0 for boxes without area."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    union = area[:, None] + area[None] - shared
-    overlap: NDArray[np.float32] = np.zeros_like(shared)
-    np.divide(shared, union, out=overlap, where=union > 0)
-    return overlap
+def _sides(
+    boxes: NDArray[np.float32],
+) -> tuple[tuple[NDArray[np.float32], ...], NDArray[np.float32]]:
+    """Left, top, right and bottom of boxes (Q, 4), each (Q,) in one piece, and their areas."""
+    left, top, right, bottom = (np.ascontiguousarray(side) for side in boxes.T)
+    return (left, top, right, bottom), (right - left) * (bottom - top)
+
+
+def _overlap(
+    sides: tuple[NDArray[np.float32], ...], areas: NDArray[np.float32], best: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which of all boxes (Q,) are the same object as some of them: (len(best), Q).
+
+    Only the pairs of boxes that were taken are computed: all pairs of a detector's 900 queries
+    would cost more than its forward pass. A box without area is nobody's.
+    """
+    left, top, right, bottom = sides
+    wide = np.minimum(right, right[best, None]) - np.maximum(left, left[best, None])
+    high = np.minimum(bottom, bottom[best, None]) - np.maximum(top, top[best, None])
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
+    union = areas[best, None] + areas - shared
+    ratio = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    same: NDArray[np.bool_] = ratio > SAME_OBJECT
+    return same

@@ -5,23 +5,30 @@ from __future__ import annotations
 import errno
 import json
 import logging
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spatialtrust.claims.grounding import chosen_ids
 from spatialtrust.errors import FileError
 from spatialtrust.files import first_line, write_bytes
+from spatialtrust.fusion.model import threads
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.drawing import draw, encode
 from spatialtrust.graph.files import check_image_ids, graph_name, picture_name, save_graph
 from spatialtrust.io.images import read_image
-from spatialtrust.run.batches import attach, detach, nest, unnest
+from spatialtrust.run.batches import detach, nest
 from spatialtrust.tables import Claims, Detections, Images, Verdicts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spatialtrust.arrays import Pixels
     from spatialtrust.decision.commit_gate import Rule
 
 log: Final = logging.getLogger("spatialtrust")
@@ -89,71 +96,87 @@ class Link:
         """Add one row per image: its counts, and its graph as node-link JSON."""
         check_image_ids(batch["image_id"].to_pylist(), "images")
         named = detach(batch, "verdicts", Verdicts)
-        ids = chosen_ids(Claims(named.data), detach(batch, "detections", Detections))
-        linked = attach(batch, "verdicts", named.with_columns(ids))
-        answered = "answers" in batch.column_names
-        rows = [self._guarded(linked.slice(row, 1), answered) for row in range(linked.num_rows)]
+        detections = detach(batch, "detections", Detections)
+        verdicts = named.with_columns(chosen_ids(Claims(named.data), detections))
+        facts = batch.select(Images.schema.names).to_pylist()
+        graphs = self._graphs(facts, detections, verdicts, "answers" in batch.column_names)
+        lonely = _unpaired(graphs, verdicts.data)
+        with _Drawing() as drawing:
+            rows = [
+                self._guarded(row, graph, unpaired, drawing)
+                for row, graph, unpaired in zip(facts, graphs, lonely, strict=True)
+            ]
         return nest(batch, self.writes, pa.Table.from_pylist(rows, schema=SCENES))
 
-    def _guarded(self, image: pa.Table, answered: bool) -> dict[str, Any]:
-        """:meth:`_row`; an image that cannot be linked or drawn gets a status, the others go on.
+    def _graphs(
+        self,
+        facts: list[dict[str, Any]],
+        detections: Detections,
+        verdicts: Verdicts,
+        answered: bool,
+    ) -> list[SceneGraph | Exception]:
+        """Graphs of all images at once; where that fails of each alone, or why it cannot be."""
+        sizes = {row["image_id"]: (row["width"], row["height"]) for row in facts}
+        try:
+            made = SceneGraph.build_all(sizes, detections, verdicts, self.rule, answered=answered)
+            return list(made)
+        except Exception as error:  # of whatever one of the images led to
+            if len(facts) == 1:
+                return [error]
+        alone: list[SceneGraph | Exception] = []
+        for row in facts:
+            here = pc.field("image_id") == row["image_id"]
+            boxes = Detections(detections.data.filter(here))
+            claims = Verdicts(verdicts.data.filter(here))
+            alone += self._graphs([row], boxes, claims, answered)
+        return alone
+
+    def _guarded(
+        self,
+        facts: dict[str, Any],
+        graph: SceneGraph | Exception,
+        unpaired: int,
+        drawing: _Drawing,
+    ) -> dict[str, Any]:
+        """:meth:`_row`; an image that cannot be linked gets a status, the others go on.
 
         Raises
         ------
         FileError: nothing can be written: the disk is full, or the folder is gone.
         """
         try:
-            return self._row(image, answered)
+            if isinstance(graph, Exception):
+                raise graph
+            return self._row(facts, graph, unpaired, drawing)
         except FileError:
             raise
         except Exception as error:  # of whatever this one image led to
-            log.warning("%s: %s", image["image_id"][0].as_py(), told := first_line(error))
+            log.warning("%s: %s", facts["image_id"], told := first_line(error))
             told = f"failed: {type(error).__name__}: {told}"
-            return {"image_id": image["image_id"][0].as_py(), "status": told[:500]}
+            return {"image_id": facts["image_id"], "status": told[:500]}
 
-    def _row(self, image: pa.Table, answered: bool) -> dict[str, Any]:
+    def _row(
+        self, facts: dict[str, Any], graph: SceneGraph, unpaired: int, drawing: _Drawing
+    ) -> dict[str, Any]:
         """One image's row of ``SCENES``, its files written."""
-        facts = image.select(Images.schema.names).to_pylist()[0]
         row = {"image_id": facts["image_id"], "status": facts["status"]}
         if facts["status"] != "ok":
             return row
-        graph = SceneGraph.build(
-            facts["image_id"],
-            (facts["width"], facts["height"]),
-            detach(image, "detections", Detections),
-            detach(image, "verdicts", Verdicts),
-            self.rule,
-            answered=answered,
-        )
         if self.rule.repaired_at is not None:
             graph = graph.repair_at(self.rule.repaired_at).by(self.rule)
         else:
             graph = graph.repair() if self.repair else graph
             graph = graph if self.all_edges else graph.reduce()
+        data = graph.to_dict()
         if self.out is not None:
             for kind in self.formats:
-                save_graph(graph, _place(self.out, "graphs", graph_name(graph.image_id, kind)))
-            if self.overlays:
-                row["status"] = _draw(facts["uri"], graph, self.out)
-        text = json.dumps(graph.to_dict(), ensure_ascii=False, allow_nan=False)
-        claimed = unnest(image, "verdicts").select(["subject_id", "object_id"])
-        paired = {name for column in claimed.columns for name in column.to_pylist()}
-        unpaired = sum(name not in paired for name in graph.objects.strings("object_id"))
-        return {**row, **graph.summary(), "unpaired": unpaired, "graph": text}
-
-
-def _draw(uri: str, graph: SceneGraph, out: Path) -> str:
-    """Write the overlay; the image's status, should its pixels turn out to be broken."""
-    try:
-        pixels = read_image(uri)
-    except FileError as error:
-        return f"unreadable: {error}"
-    try:
-        picture = encode(draw(pixels, graph))
-    except Exception as error:  # the image is read and its graph is there; only the picture lacks
-        return f"not drawn: {type(error).__name__}: {first_line(error)}"[:500]
-    write_bytes(picture, _place(out, "overlays", picture_name(graph.image_id)))
-    return "ok"
+                place = _place(self.out, "graphs", graph_name(graph.image_id, kind))
+                save_graph(graph, place, data)
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        row = {**row, **graph.summary(), "unpaired": unpaired, "graph": text}
+        if self.out is not None and self.overlays:
+            drawing.add(row, facts["uri"], graph, self.out)
+        return row
 
 
 def _place(out: Path, *names: str) -> Path:
@@ -172,3 +195,69 @@ def _place(out: Path, *names: str) -> Path:
     except OSError as error:
         raise FileError(file, f"cannot be written ({first_line(error)})") from error
     return file
+
+
+def _unpaired(graphs: Sequence[SceneGraph | Exception], verdicts: pa.Table) -> list[int]:
+    """Objects of each graph that no claim is about."""
+    images = verdicts["image_id"].to_pylist()
+    paired = {
+        pair
+        for side in ("subject_id", "object_id")
+        for pair in zip(images, verdicts[side].to_pylist(), strict=True)
+    }
+    made = [None if isinstance(graph, Exception) else graph for graph in graphs]
+    return [
+        sum((graph.image_id, name) not in paired for name in graph.objects.strings("object_id"))
+        if graph is not None
+        else 0
+        for graph in made
+    ]
+
+
+class _Drawing:
+    """Pictures drawn on threads beside the one that makes graphs, where there are cores for it.
+
+    A few wait at most. One that cannot be drawn is said in its image's row, one that cannot be
+    written is an error no later than at the end.
+    """
+
+    def __init__(self) -> None:
+        self._threads = threads()
+        self._waiting: deque[tuple[dict[str, Any], Future[str]]] = deque()
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(self._threads)
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        while kind is None and self._waiting:
+            self._finish()
+
+    def add(self, row: dict[str, Any], uri: str, graph: SceneGraph, out: Path) -> None:
+        """Draw an overlay, soon; the row gets its status by the end."""
+        try:
+            pixels = read_image(uri)
+        except FileError as error:
+            row["status"] = f"unreadable: {error}"
+            return
+        if self._threads == 1:
+            row["status"] = _draw(pixels, graph, out)
+            return
+        if len(self._waiting) > self._threads:
+            self._finish()
+        self._waiting.append((row, self._pool.submit(_draw, pixels, graph, out)))
+
+    def _finish(self) -> None:
+        row, status = self._waiting.popleft()
+        row["status"] = status.result()
+
+
+def _draw(pixels: Pixels, graph: SceneGraph, out: Path) -> str:
+    """Write the overlay, and say whether it could be drawn."""
+    try:
+        picture = encode(draw(pixels, graph))
+    except Exception as error:  # the image is read and its graph is there; only the picture lacks
+        return f"not drawn: {type(error).__name__}: {first_line(error)}"[:500]
+    write_bytes(picture, _place(out, "overlays", picture_name(graph.image_id)))
+    return "ok"

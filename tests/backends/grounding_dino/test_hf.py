@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from spatialtrust.backends.base import Detector, Options  # noqa: E402
+from spatialtrust.backends.grounding_dino import suppression  # noqa: E402
 from spatialtrust.backends.grounding_dino.hf import open_backend  # noqa: E402
 from spatialtrust.backends.grounding_dino.phrases import MARKS, pack, tokenize  # noqa: E402
 from spatialtrust.backends.grounding_dino.suppression import select  # noqa: E402
@@ -153,7 +154,8 @@ def test_boxes_come_best_first_with_a_runner_up(checkpoint, pictures):
 def test_phrases_beyond_the_text_limit_go_to_further_prompts(checkpoint, pictures):
     backend = open_tiny(checkpoint, top_k=1)
     passes = []
-    backend._backbone.backbone.register_forward_pre_hook(
+    _ = backend._sight  # replaces the backbone
+    backend._model.model.backbone.backbone.conv_encoder.register_forward_pre_hook(
         lambda module, inputs: passes.append(len(inputs[0]))
     )
     phrases = [f"{colour} mug {number}" for colour in ("red", "blue") for number in range(10)]
@@ -173,6 +175,40 @@ def test_results_do_not_depend_on_what_else_is_in_the_batch(checkpoint, pictures
     np.testing.assert_allclose(together.boxes(), apart.boxes(), atol=1e-3)
     small = open_tiny(checkpoint, top_k=2, memory=1).detect(pictures, phrases)
     np.testing.assert_allclose(together.boxes(), small.boxes(), atol=1e-3)
+
+
+@pytest.mark.parametrize("levels", [3, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_of_any_size_share_a_pass_and_get_what_they_get_alone(
+    tmp_path, monkeypatch, kind, levels
+):
+    folder = tiny.grounding_dino(tmp_path / kind, kind, num_feature_levels=levels)
+    backend = open_backend(str(folder), "grounding-dino:x",
+                           Options(device="cpu", score_threshold=0.0, top_k=3))  # fmt: skip
+    generator = np.random.default_rng(0)
+    sizes = [(40, 60), (48, 48), (33, 35), (60, 41), (50, 90), (40, 60)]
+    images = {
+        f"{row}.jpg": generator.integers(0, 256, (*size, 3), dtype=np.uint8)
+        for row, size in enumerate(sizes)
+    }
+    phrases = {
+        name: ["mug", "red mug", "kettle with cup"] if row % 2 else ["cup"]
+        for row, name in enumerate(images)
+    }
+    apart = backend.detect(images, phrases)
+    passes = []
+    encoder = backend._model.model.encoder
+    encoder.register_forward_pre_hook(
+        lambda module, given, options: passes.append(len(options["vision_features"])),
+        with_kwargs=True,
+    )
+    monkeypatch.setattr(type(backend), "_mixes_sizes", True)  # as on a GPU
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # and prepared on threads
+    mixed = backend.detect(images, phrases)
+    assert passes == [5, 1], "the upright image, and the five others at once"
+    assert mixed.strings("object_id") == apart.strings("object_id")
+    np.testing.assert_allclose(mixed.numbers("score"), apart.numbers("score"), atol=1e-4)
+    np.testing.assert_allclose(mixed.boxes(), apart.boxes(), atol=1e-3)
 
 
 def test_padding_the_text_changes_nothing(checkpoint):
@@ -217,6 +253,26 @@ def test_overlapping_boxes_of_one_phrase_are_one_object():
         assert kept.corners.tolist() == greedy(scores[phrase], boxes, 0.3)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 900])
+def test_suppression_computes_no_more_pairs_than_boxes_it_takes(rows, monkeypatch):
+    generator = np.random.default_rng(3)
+    boxes = generator.uniform(0, 10, (rows, 4)).astype(np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    boxes[::7, 2] = boxes[::7, 0]  # no area: nobody's
+    scores = generator.uniform(0, 1, (5, rows)).round(2).astype(np.float32)  # with ties
+    counted = []
+    overlap = suppression._overlap
+    monkeypatch.setattr(
+        suppression,
+        "_overlap",
+        lambda sides, areas, best: counted.append(len(best)) or overlap(sides, areas, best),
+    )
+    kept = select(scores, boxes, 0.3, top_k=4)
+    assert sum(counted) == sum(len(found.scores) for found in kept) <= 5 * 4
+    for phrase, found in enumerate(kept):
+        assert found.corners.tolist() == greedy(scores[phrase], boxes, 0.3)[:4]
+
+
 def greedy(scores, boxes, threshold):
     """Suppression written out one box at a time."""
     kept = []
@@ -229,7 +285,8 @@ def greedy(scores, boxes, threshold):
 def iou(a, b):
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
     shared = np.prod(np.clip(high - low, 0, None))
-    return shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared)
+    union = np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared
+    return shared / union if union > 0 else 0.0
 
 
 def test_it_is_a_detector(checkpoint, pictures):
