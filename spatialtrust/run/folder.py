@@ -47,11 +47,11 @@ LOCK: Final = ".lock"
 def _check_tables(tables: Any) -> None:
     """What a manifest says of its tables has to be what the engine writes there."""
     for name, made in tables.items():
-        if name not in TABLES or not isinstance(made["costly"], bool):
+        if not name.isidentifier() or not isinstance(made["costly"], bool):
             raise TypeError(f'table "{name}" is none of a run')
         if not all(isinstance(digest, str) for digest in made["from"].values()):
             raise TypeError("what a table was made from is no hash")
-        if not isinstance(made["made_with"], dict) or set(made["from"]) - set(TABLES):
+        if not isinstance(made["made_with"], dict) or set(made["from"]) - set(tables):
             raise TypeError("what a table was made with is no set of settings")
 
 

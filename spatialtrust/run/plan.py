@@ -46,7 +46,7 @@ from spatialtrust.run.stages import (
     TakeAnswers,
 )
 from spatialtrust.run.stages.base import opened_by
-from spatialtrust.run.staleness import made_with, opened, stale
+from spatialtrust.run.staleness import made_with, opened
 from spatialtrust.run.summary import summary
 
 if TYPE_CHECKING:
@@ -269,8 +269,8 @@ def execute(
 
     Without an asker ``ask`` is passed over, and the verifier proposes the edges; but answers that
     came with the claims are taken along with these. Where graphs were linked before, ``decide``
-    links them again; files of earlier verdicts that are left are named, as a warning and under
-    ``stale``.
+    links them again; files of earlier verdicts are dropped and named, as a warning and under
+    ``dropped``.
 
     Raises
     ------
@@ -291,7 +291,7 @@ def execute(
         )
     started = time.perf_counter()
     stages = stages_of(job, wanted)
-    before = made_with(job.out, "scenes")
+    before, shown = made_with(job.out, "scenes"), opened(job.out)
     run(
         stages,
         job.source,
@@ -312,14 +312,13 @@ def execute(
     said: dict[str, Any] = {"decided_by": str(rules[0])} if rules else {}
     if "link" in wanted and "link" not in names and before != made_with(job.out, "scenes"):
         log.warning("rebuilt graphs/ and overlays/ from the new verdicts")
-    if old := stale(job.out, before):
-        log.warning(
-            "%s: %s show earlier verdicts; run the later stages (gather fuse decide link; "
-            "a certified threshold needs link --no-repair), or delete them",
-            job.out,
-            " and ".join(old),
-        )
-        said["stale"] = old
+    left = opened(job.out)
+    if gone := [name for name in shown if name not in left]:
+        later = "; run the later stages (gather fuse decide link; a certified threshold needs "
+        later = "" if "link" in wanted else f"{later}link --no-repair)"
+        names_gone = " and ".join(gone)
+        log.warning("%s: dropped %s, which showed earlier verdicts%s", job.out, names_gone, later)
+        said["dropped"] = gone
     lost = losses_of_run(job.out)
     found = summary(job.out, lost, job.not_used)
     if "detect" in names:

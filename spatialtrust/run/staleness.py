@@ -1,4 +1,4 @@
-"""Graphs and pictures in a run folder that were made by earlier verdicts than the folder has."""
+"""What people open in a run folder, and what its tables were made with."""
 
 from __future__ import annotations
 
@@ -16,23 +16,6 @@ def opened(out: Path) -> list[str]:
     kinds = [kind for kind in KINDS if any((out / "graphs").rglob(f"*.{kind}"))]
     pictures = ["overlays/"] if any((out / "overlays").rglob("*.*")) else []
     return [f"graphs/*.{kind}" for kind in kinds] + pictures
-
-
-def stale(out: Path, before: Any) -> list[str]:
-    """Those of them that were not made by the verdicts that the folder has now."""
-    now = made_with(out, "scenes")
-    if now is None:
-        return opened(out)
-    if before is not None and _judged(before) == _judged(now):
-        return []
-    made = [f"graphs/*.{kind}" for kind in now["made_with"]["formats"]]
-    made += ["overlays/"] if now["made_with"]["overlays"] else []
-    return [name for name in opened(out) if name not in made]
-
-
-def _judged(scenes: Any) -> tuple[Any, Any]:
-    """What of the settings of scenes changes their edges."""
-    return scenes["from"], scenes["made_with"]["repair"]
 
 
 def made_with(out: Path, table: str) -> Any:

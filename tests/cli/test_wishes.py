@@ -69,15 +69,19 @@ def test_deciding_before_anything_was_linked_links_nothing(tmp_path) -> None:
     assert files(run) == []
 
 
-def test_files_of_earlier_verdicts_are_named(tmp_path, caplog) -> None:
+def test_files_of_earlier_verdicts_are_dropped_and_named(tmp_path, caplog) -> None:
     run = tmp_path / "run"
     graph(run, "--formats", "json", "--no-overlays")
     found = call("fuse", run, "--model", "tabletop-clip")
-    assert found["stale"] == ["graphs/*.json"]
-    assert "graphs/*.json show earlier verdicts" in caplog.text
-    assert "stale" not in call("decide", run)
+    assert found["dropped"] == ["graphs/*.json"]
+    assert "dropped graphs/*.json, which showed earlier verdicts" in caplog.text
+    assert files(run) == []
+    assert "dropped" not in call("decide", run)
+    assert "dropped" not in call("link", run)
     found = call("decide", run, "--min-confidence", "0.95", "--config", _toml(tmp_path))
-    assert found["stale"] == ["graphs/*.json"]
+    assert found["dropped"] == ["graphs/*.json"]
+    assert files(run)
+    assert all(name.endswith(".dot") for name in files(run))
 
 
 def _toml(folder: Path) -> Path:
@@ -85,14 +89,14 @@ def _toml(folder: Path) -> Path:
     return folder / "dot.toml"
 
 
-def test_a_certified_decision_that_repair_forbids_says_that_graphs_are_stale(tmp_path) -> None:
+def test_a_certified_decision_that_repair_forbids_drops_graphs_and_says_so(tmp_path) -> None:
     run = tmp_path / "run"
     (tmp_path / "claims.jsonl").write_text(
         '{"caption": "The kettle is left of the bowl.", "image": "breakfast.jpg"}\n'
     )
     graph(run, "--claims", tmp_path / "claims.jsonl", "--formats", "json", "--no-overlays")
-    assert call("decide", run, "--accuracy", "0.8")["stale"] == ["graphs/*.json"]
-    assert "stale" not in call("link", run, "--no-repair")
+    assert call("decide", run, "--accuracy", "0.8")["dropped"] == ["graphs/*.json"]
+    assert "dropped" not in call("link", run, "--no-repair")
     found = call("decide", run, "--min-confidence", "0.9")
     assert found["decided_by"].startswith("plain confidence threshold 0.9")
     assert settings_of(run)["accuracy"] == 0

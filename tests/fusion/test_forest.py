@@ -57,10 +57,11 @@ def test_any_depth_that_is_fitted(depth: int) -> None:
     columns[generator.random(columns.shape) < 0.1] = np.nan
     label = np.nan_to_num(columns[0] * columns[1]) > 0
     margin = np.zeros(3000, dtype=np.float32)
-    data = xgboost.DMatrix(np.concatenate([margin[None], columns]).T, label=label)
+    names = ["margin", "a", "b", "c"]
+    data = xgboost.DMatrix(np.concatenate([margin[None], columns]).T, label, feature_names=names)
     grown = xgboost.train({"max_depth": depth, "objective": "binary:logistic"}, data, 5)
     model = json.loads(bytes(grown.save_raw("json")))
-    trees = Boosted.from_dict({"features": ["a", "b", "c"], "xgboost": model})
+    trees = Boosted.from_dict({"features": names[1:], "xgboost": model})
     assert trees.trees == 5
     np.testing.assert_array_equal(trees.logit(columns, margin), by_xgboost(trees, columns, margin))
 
