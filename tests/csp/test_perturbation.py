@@ -142,3 +142,15 @@ def test_one_bad_row_does_not_stop_a_batch():
     assert [one is None for one in made] == [False, True, False]
     assert status[0] == status[2] == "ok"
     assert "outside" in status[1]
+
+
+def test_a_polygon_is_cut_off_at_the_picture_and_may_cross_itself():
+    band = covered((40, 40), [[-1e9, 10], [1e9, 10], [1e9, 20], [-1e9, 20]])
+    assert band[10:21].all()
+    assert band.sum() == 11 * 40
+    bow = covered((40, 40), [[0, 0], [30, 30], [30, 0], [0, 30]])
+    assert bow[15, 2]
+    assert bow[15, 28]
+    assert not bow[2, 15]
+    with pytest.raises(InputError, match="is empty"):
+        covered((40, 40), [[0, 0], [30, 30], [10, 10]])
