@@ -85,14 +85,14 @@ _VALID = "give four numbers x1, y1, x2, y2, three or more points x, y, or a mask
 
 
 def _filled(size: tuple[int, int], points: Any) -> Bool:
-    """What of a polygon lies on the picture; one that crosses itself encloses what it goes round."""
+    """What of a polygon lies on the picture; it may cross itself."""
     import cv2
     import shapely
 
     height, width = size
     outline = shapely.make_valid(shapely.Polygon(points))
     seen = shapely.get_parts(outline.intersection(shapely.box(0, 0, width, height)))
-    parts = [part for part in seen if part.geom_type == "Polygon"]
+    parts = [part for part in seen if part.geom_type == "Polygon" and part.area]
     drawn = np.zeros(size, dtype=np.uint8)
     corners = [np.rint(shapely.get_coordinates(part.exterior)).astype(np.int32) for part in parts]
     for ring in corners:
