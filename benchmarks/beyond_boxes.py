@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +25,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.csp_evidence import only
 from spatialtrust import metrics
 from spatialtrust.evaluation.crossvalidation import cross_validate, out_of_fold
 from spatialtrust.evaluation.ways import Exam
-from spatialtrust.evidence.columns import FULL, LIVE, Features
+from spatialtrust.evidence.columns import FULL
 from spatialtrust.fusion.answer_weights import vote
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.jobs.demo import claims_about, draw_scenes, exam_of, write_pictures
@@ -68,15 +68,6 @@ def examined(asker: str, scenes: int, out: Path) -> Exam:
     job = prepare(config, out / "run", pictures, claims_about(drawn))
     execute(job, ("detect", "claims", "ask", "gather"), remake=True)
     return exam_of(out / "run")
-
-
-def only(features: Features, live: tuple[str, ...]) -> Features:
-    """The features with some of the VLM's columns unknown, and no answer where none is known."""
-    values = features.values.copy()
-    for name in set(LIVE) - set(live):
-        values[FULL.index(name)] = np.nan
-    answer = features.answer if live else np.full_like(features.answer, -1)
-    return replace(features, values=values, answer=answer)
 
 
 def questions(name: str) -> int:

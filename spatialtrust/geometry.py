@@ -256,11 +256,17 @@ def stability(subject: Given, object: Given, axis: str, jitter: float = 0.1) -> 
     ``Phi(|c_s - c_o| / (jitter * sqrt(e_s^2 + e_o^2)))``, what the share of sampled boxes that
     keep the sign tends to.
 
+    Raises
+    ------
+    InputError: ``jitter`` is not a positive finite number.
+
     >>> stability([[0, 0, 2, 2]], [[0, 0, 2, 2]], "x")
     array([0.5], dtype=float32)
     """
     from scipy.special import ndtr
 
+    if not 0 < jitter < np.inf:
+        raise InputError(f"jitter is {jitter}; give a positive finite share of a box's extent")
     (low, high), (other_low, other_high) = _spans(subject, object, axis)
     spread = length(high - low, other_high - other_low)
     moved = np.abs(low + high - other_low - other_high) / _TWO

@@ -6,7 +6,7 @@ the row and what to do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -27,6 +27,8 @@ BLOCK_BYTES = 1 << 25
 CAPTION_TIE = 1e-6
 """Cosines this close are ties: the same caption twice, whatever order a product was summed in."""
 
+_SMALL: Final = 1e-15
+"""Lengths whose squares float32 can still tell from 0."""
 _MOST = 2**53
 
 
@@ -102,12 +104,17 @@ def unit_rows(values: ArrayLike, name: str, dimension: int | None = None) -> Flo
     """Rows scaled to unit length; rows without a direction, or of another model, are refused."""
     array = as_floats(values, name)
     expect_dimension(array, name, dimension)
-    length = np.linalg.norm(array, axis=1, keepdims=True)
-    if not length.all():
+    largest = np.abs(array).max(axis=1, keepdims=True, initial=0)
+    if not largest.all():
         raise InputError(
-            f"{name}: row {int(np.argmin(length))} is all zeros, so it has no direction; embed the "
-            "image or text again"
+            f"{name}: row {int(np.argmin(largest))} is all zeros, so it has no direction; embed "
+            "the image or text again"
         )
+    with np.errstate(over="ignore"):  # seen below
+        length = np.linalg.norm(array, axis=1, keepdims=True)
+    if not ((length > _SMALL) & np.isfinite(length)).all():  # their squares are too small or large
+        array = array / largest
+        length = np.linalg.norm(array, axis=1, keepdims=True)
     return np.asarray(array / length)
 
 

@@ -39,7 +39,7 @@ def mcm(logits: ArrayLike, *, temperature: float = 1.0) -> Float64:
     >>> mcm([[2.0, 0.0], [0.0, 0.0]]).round(4)
     array([0.8808, 0.5   ])
     """
-    return _by_block(logits, temperature, lambda z: 1.0 / _exp_above_top(z).sum(axis=1))
+    return _by_block(logits, temperature, lambda z: 1.0 / np.exp(z).sum(axis=1))
 
 
 def max_logit(logits: ArrayLike) -> Float64:
@@ -88,9 +88,8 @@ def energy(logits: ArrayLike, *, temperature: float = 1.0) -> Float64:
     >>> energy([[0.0, 0.0]]).round(4)
     array([0.6931])
     """
-    return temperature * _by_block(
-        logits, temperature, lambda z: z.max(axis=1) + np.log(_exp_above_top(z).sum(axis=1))
-    )
+    above = _by_block(logits, temperature, lambda z: np.log(np.exp(z).sum(axis=1)))
+    return max_logit(logits) + temperature * above
 
 
 def entropy(
@@ -149,7 +148,7 @@ def doctor(
     expect_choice(variant, "variant", ("alpha", "beta"))
 
     def odds(z: Float64) -> Float64:
-        above = _exp_above_top(z)
+        above = np.exp(z)
         np.put_along_axis(above, z.argmax(axis=1)[:, None], 0.0, axis=1)
         others = above.sum(axis=1)
         if variant == "beta":
@@ -161,17 +160,15 @@ def doctor(
     return _by_block(logits, temperature, odds)
 
 
-def _exp_above_top(z: Float64) -> Float64:
-    """``exp(z - max z)``: the largest is exactly one."""
-    return np.asarray(np.exp(z - z.max(axis=1, keepdims=True)))
-
-
 def _by_block(
     logits: ArrayLike, temperature: float, score: Callable[[Float64], Float64]
 ) -> Float64:
+    """Scores of ``(z - max z) / T``, which no temperature can make too large."""
     expect_positive(temperature, "temperature")
     array: Floats = as_logits(logits)
     out = np.empty(len(array))
     for part in blocks(*array.shape):
-        out[part] = score(array[part].astype(np.float64) / temperature)
+        z = array[part].astype(np.float64)
+        with np.errstate(over="ignore"):  # to -inf, whose exponential is 0
+            out[part] = score((z - z.max(axis=1, keepdims=True)) / temperature)
     return out

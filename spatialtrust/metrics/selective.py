@@ -376,6 +376,7 @@ def coverage_ceiling(base_accuracy: float, target: float) -> float:
 
     ``min(1, base_accuracy / target)``: of N answers only ``base_accuracy * N`` are right, and they
     may make up no less than ``target`` of what is accepted. Correcting wrong answers gets past it.
+    NaN where ``base_accuracy`` is.
 
     Raises
     ------
@@ -389,4 +390,4 @@ def coverage_ceiling(base_accuracy: float, target: float) -> float:
     base = as_number(base_accuracy, "base_accuracy", "a share in [0, 1]")
     if not (0 <= base <= 1 or np.isnan(base)):
         raise InputError(f"base_accuracy is {base}; give a share in [0, 1]")
-    return min(1.0, base / target)
+    return float(np.minimum(1.0, base / target))

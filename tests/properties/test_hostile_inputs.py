@@ -183,9 +183,7 @@ def test_11_and_12_are_about_words_and_stand_with_them() -> None:
     negated = ["The mug isn\u2019t left of the kettle.", "No mug is left of the kettle."]
     assert parse_claims(negated).to_pylist() == [None, None]
     said = parse_answers(["Not sure.", "N/A", "0.93", "Yes/No", "1. No"]).to_pylist()
-    assert said == ["unparsed", "unparsed", "unparsed", "unparsed", "no"] or set(said) <= {
-        "unparsed", "no"
-    }  # fmt: skip
+    assert said == ["unparsed"] * 5  # a refusal beats a guess, also of a numbered list
 
 
 @pytest.mark.parametrize("ending", ["tif", "jpg", "png", "webp"])
@@ -357,6 +355,27 @@ def test_42_a_box_without_extent_changes_no_other_row(tmp_path) -> None:
     assert plain.strings("decision") == told.strings("decision")
     alone = verify([good], **options).verdicts.data["p_true"][0].as_py()
     assert plain.data["p_true"].to_pylist()[2] == pytest.approx(alone)
+
+
+def test_38_numbers_at_the_ends_of_their_range() -> None:
+    from spatialtrust.failure import energy, entropy, mcm
+    from spatialtrust.failure.checks import unit_rows
+    from spatialtrust.geometry import stability
+    from spatialtrust.metrics import coverage_ceiling, ece
+
+    assert np.isnan(coverage_ceiling(float("nan"), 0.8))
+    for size in (1e30, 1e-30):
+        row = unit_rows(np.array([[size, size]], dtype=np.float32), "x")
+        np.testing.assert_allclose(row, np.sqrt([[0.5, 0.5]]), rtol=1e-6)
+    logits = [[2.0, 1.0], [3.0, 3.0]]
+    assert mcm(logits, temperature=1e-308).tolist() == [1.0, 0.5]
+    assert energy(logits, temperature=1e-308).tolist() == [2.0, 3.0]
+    np.testing.assert_allclose(entropy(logits, temperature=1e-308), [0, -np.log(2)])
+    for jitter in (-1, 0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="jitter is"):
+            stability([[0, 0, 2, 2]], [[0, 0, 2, 2]], "x", jitter)
+    with pytest.raises(InputError, match=r"bins is 2\.5"):
+        ece([0.1, 0.2], [0, 1], bins=2.5)
 
 
 def test_43_an_infinite_score_stops_no_run(tmp_path) -> None:
