@@ -216,10 +216,8 @@ def _help_of_script(name: str) -> str:
         contextlib.redirect_stdout(printed),
         contextlib.suppress(SystemExit),
     ):
-        if name.endswith(".py"):
-            runpy.run_path(str(ROOT / name), run_name="__main__")
-        else:
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        file = name if name.endswith(".py") else f"{name.replace('.', '/')}.py"
+        runpy.run_path(str(ROOT / file), run_name="__main__")
     return printed.getvalue()
 
 
