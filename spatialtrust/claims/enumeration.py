@@ -81,10 +81,12 @@ def enumerate_claims(
     ...      "y2": 9},
     ...     {"image_id": "a", "object_id": "pan-1", "phrase": "pan", "x1": 50, "y1": 5, "x2": 90,
     ...      "y2": 20}])
-    >>> [(row["subject"], row["relation"], row["object"])
-    ...  for row in enumerate_claims(boxes).claims.data.to_pylist()]
-    [('mug', 'above', 'pan'), ('mug', 'left of', 'pan'), ('mug', 'next to', 'pan'),
-     ('pan', 'in front of', 'mug')]
+    >>> for row in enumerate_claims(boxes).claims.data.to_pylist():
+    ...     print(row["subject"], row["relation"], row["object"])
+    mug above pan
+    mug left of pan
+    mug next to pan
+    pan in front of mug
     """
     names = tuple(dict.fromkeys(canonical(name) for name in relations))
     if not names:
