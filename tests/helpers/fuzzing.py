@@ -12,6 +12,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -131,11 +132,11 @@ def _change_value(root: Any, rng: random.Random) -> None:
     elif kind == 1:
         inner[key] = [value]
     elif kind == 2 and isinstance(inner, dict):
-        inner[rng.choice(("x", "", "image", "box", "0"))] = rng.choice(_ODD)
+        inner[rng.choice(("x", "", "image", "box", "0"))] = deepcopy(rng.choice(_ODD))
     elif kind == 3 and isinstance(inner, list):
-        inner.extend([value] * rng.choice((1, 3)))
+        inner.extend(deepcopy(value) for _ in range(rng.choice((1, 3))))
     else:
-        inner[key] = rng.choice(_ODD)
+        inner[key] = deepcopy(rng.choice(_ODD))
 
 
 # Sound files
