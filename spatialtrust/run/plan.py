@@ -46,7 +46,7 @@ from spatialtrust.run.stages import (
     TakeAnswers,
 )
 from spatialtrust.run.stages.base import opened_by
-from spatialtrust.run.staleness import made_with, opened
+from spatialtrust.run.staleness import files_of, made_with, opened
 from spatialtrust.run.summary import summary
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def execute(
         )
     started = time.perf_counter()
     stages = stages_of(job, wanted)
-    before, shown = made_with(job.out, "scenes"), opened(job.out)
+    before = made_with(job.out, "scenes")
     run(
         stages,
         job.source,
@@ -310,10 +310,11 @@ def execute(
         said_usage = {}
     rules = [stage.rule for stage in stages if isinstance(stage, Decide | Link)][:1]
     said: dict[str, Any] = {"decided_by": str(rules[0])} if rules else {}
-    if "link" in wanted and "link" not in names and before != made_with(job.out, "scenes"):
+    after = made_with(job.out, "scenes")
+    if "link" in wanted and "link" not in names and before != after:
         log.warning("rebuilt graphs/ and overlays/ from the new verdicts")
-    left = opened(job.out)
-    if gone := [name for name in shown if name not in left]:
+    left = files_of(after)
+    if gone := [name for name in files_of(before) if name not in left]:
         later = "; run the later stages (gather fuse decide link; a certified threshold needs "
         later = "" if "link" in wanted else f"{later}link --no-repair)"
         names_gone = " and ".join(gone)

@@ -18,6 +18,14 @@ def opened(out: Path) -> list[str]:
     return [f"graphs/*.{kind}" for kind in kinds] + pictures
 
 
+def files_of(scenes: Any) -> list[str]:
+    """Names of what people open that a table of scenes was made with; of None: nothing."""
+    if scenes is None:
+        return []
+    kinds = [f"graphs/*.{kind}" for kind in scenes["made_with"]["formats"]]
+    return kinds + (["overlays/"] if scenes["made_with"]["overlays"] else [])
+
+
 def made_with(out: Path, table: str) -> Any:
     """What a run folder's table was made with, and from what; None where it has none."""
     if not (out / MANIFEST).is_file():
