@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import multiprocessing
+import os
 import random
 import resource
 import secrets
@@ -21,6 +23,7 @@ import shutil
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +59,7 @@ def fuzz(
                              "counts": {}, "failures": {}}  # fmt: skip
     if file.exists():
         state = json.loads(file.read_text(encoding="utf-8"))
-    _import_once()
+    _warm(only)
     counts, failures = Counter(state["counts"]), Counter(state["failures"])
     end = time.monotonic() + seconds
     while state["done"] < inputs and time.monotonic() < end:
@@ -72,18 +75,18 @@ def fuzz(
     return state
 
 
-def _import_once() -> None:
-    """Load the libraries before the processes part, so that each need not."""
-    from importlib import import_module
+def _warm(only: str) -> None:
+    """Read the sound files of every reader, so that processes find all loaded."""
+    from tests.helpers.fuzzing import READERS, outcome, seeds_of
 
-    for name in (
-        "cv2", "xgboost", "networkx", "yaml", "PIL.Image", "safetensors.numpy", "pyarrow.csv",
-        "pyarrow.json", "pyarrow.parquet", "spatialtrust.jobs.verification", "scipy.optimize",
-        "spatialtrust.run.plan", "spatialtrust.jobs.example_bags", "tests.helpers.fuzzing",
-        "spatialtrust.bags.opening", "spatialtrust.io.results_of_others",
-        "spatialtrust.classify.own_arrays", "spatialtrust.classify.labelled_images",
-    ):  # fmt: skip
-        import_module(name)
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        for name in READERS:
+            if not only or name == only:
+                for content in seeds_of(name):
+                    outcome(name, content, Path(folder))
+        logging.disable(logging.NOTSET)
 
 
 def _chunk(
@@ -129,10 +132,6 @@ def _chunk(
 
 
 def _work(pipe: Any, work: Path, seed: int, start: int, size: int, only: str) -> None:
-    import logging
-    import os
-    import warnings
-
     from tests.helpers.fuzzing import READERS, mutated, outcome, seeds_of
 
     logging.disable(logging.CRITICAL)

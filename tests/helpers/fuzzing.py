@@ -50,7 +50,7 @@ class Reader:
     ending: str
     seeds: Callable[[], list[bytes]]
     read: Callable[[Path], Any]
-    weight: int = 4
+    weight: int = 8
 
 
 def mutated(seeds: list[bytes], rng: random.Random, ending: str) -> bytes:
@@ -510,22 +510,22 @@ READERS: Final[dict[str, Reader]] = {
         ".parquet", _claims_parquet, _CLAIMS_READER
     ),
     "statements": Reader(
-        ".jsonl", _claims, _called("spatialtrust.io.claim_files", "read_statements"), 1
+        ".jsonl", _claims, _called("spatialtrust.io.claim_files", "read_statements"), 2
     ),
     "verify": Reader(".jsonl", _claims, _verify, 1),
     "detections": Reader(
-        ".json", _detections, _called("spatialtrust.io.detections", "read_detections"), 8
+        ".json", _detections, _called("spatialtrust.io.detections", "read_detections"), 16
     ),
     "yolo": Reader(".txt", _boxes_csv, _yolo),
     "class_names": Reader(".yaml", _class_files, _yaml),
-    "config": Reader(".toml", _toml, _called("spatialtrust.run.config", "RunConfig.load"), 2),
+    "config": Reader(".toml", _toml, _called("spatialtrust.run.config", "RunConfig.load"), 4),
     "graph_json": Reader(".json", _graphs("json"), _GRAPH_READER),
     "graph_graphml": Reader(
-        ".graphml", _graphs("graphml"), _GRAPH_READER, 2
+        ".graphml", _graphs("graphml"), _GRAPH_READER, 4
     ),
-    "graph_dot": Reader(".dot", _graphs("dot"), _GRAPH_READER, 2),
+    "graph_dot": Reader(".dot", _graphs("dot"), _GRAPH_READER, 4),
     "model": Reader(".json", _models, _judge_by, 1),
-    "image": Reader(".png", _images, _image, 8),
+    "image": Reader(".png", _images, _image, 16),
     "png": Reader(".png", lambda: [_images()[k] for k in (0, 6, 8, 10)], _repaired_png),
     "results_json": Reader(
         ".json", _results, _called("spatialtrust.io.results_of_others", "read_results_of_others")
@@ -539,13 +539,13 @@ READERS: Final[dict[str, Reader]] = {
         ".json", _scene_graph_rows, _CLAIMS_READER
     ),
     "predictor": Reader(".safetensors", _predictors, _predictor),
-    "archive": Reader(".tar", _archives, _labelled, 2),
+    "archive": Reader(".tar", _archives, _labelled, 4),
     "image_list": Reader(".csv", _lists, _labelled),
     "split_file": Reader(".json", lambda: _json({"train": [["a.jpg", 0, "mug"]]}), _labelled),
-    "array": Reader(".npy", lambda: _arrays()[:1], _array, 2),
-    "arrays": Reader(".npz", lambda: _arrays()[1:], _array, 2),
-    "manifest": Reader(".json", _manifests, _manifest, 2),
-    "bag": Reader(".mcap", _bags, _bag, 1),
+    "array": Reader(".npy", lambda: _arrays()[:1], _array, 4),
+    "arrays": Reader(".npz", lambda: _arrays()[1:], _array, 4),
+    "manifest": Reader(".json", _manifests, _manifest, 4),
+    "bag": Reader(".mcap", _bags, _bag, 2),
     "texts": Reader(
         ".txt",
         _said,
