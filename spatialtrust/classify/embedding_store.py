@@ -225,6 +225,10 @@ class EmbeddingStore:
             digests[start : start + DIGEST]: start // DIGEST
             for start in range(0, rows * DIGEST, DIGEST)
         }
+        if len(self._rows) < rows:
+            raise FileError(
+                self.path / "digests.bin", "names an image twice", "remove its folder, and embed"
+            )
 
     def _trim(self) -> None:
         """Drop what a killed run left of a row."""

@@ -50,7 +50,8 @@ class LabelledImage:
     image_id: POSIX path relative to the root, or archive and key.
     split: train, calibration, test, or empty.
     class_name, caption: what it shows; None where not known.
-    read: gives the encoded bytes; raises OSError where that fails.
+    read: gives the encoded bytes; raises OSError where that fails, ValueError where no file can
+        have this name.
     """
 
     image_id: str
@@ -173,10 +174,10 @@ def _entry(
         )
     posix = PurePosixPath(path.replace("\\", "/"))
     return LabelledImage(
-        posix.as_posix(),
+        plain_name(posix.as_posix()),
         split,
-        None if class_name is None else str(class_name),
-        None if caption is None else str(caption),
+        None if class_name is None else plain_name(str(class_name)),
+        None if caption is None else plain_name(str(caption)),
         (root / posix).read_bytes,
     )
 
@@ -245,13 +246,12 @@ def _pair(path: Path, key: str | None, parts: dict[str, bytes]) -> Iterator[Labe
         return
     caption: str | None = None
     if ".txt" in parts:
-        caption = parts[".txt"].decode("utf-8", errors="replace").strip()
+        caption = parts[".txt"].decode("utf-8", errors="replace")
     elif ".json" in parts:
         try:
             caption = loads(parts[".json"]).get("caption")
         except (ValueError, AttributeError):
             caption = None
     name = plain_name(f"{path.name}/{key}")
-    yield LabelledImage(
-        name, "", None, caption if isinstance(caption, str) else None, lambda: image
-    )
+    caption = plain_name(caption) if isinstance(caption, str) else None
+    yield LabelledImage(name, "", None, caption, lambda: image)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from spatialtrust import schema
 from spatialtrust.errors import ColumnError, FileError, SchemaVersionError
 from spatialtrust.files import first_line, replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_ROWS: Final = 2_000_000
 """Rows that a Parquet file of any size may have."""
@@ -40,8 +43,12 @@ def write_table(table: pa.Table, path: str | Path) -> None:
         pq.write_table(table, unfinished, compression="zstd")
 
 
-def read_table(path: str | Path) -> pa.Table:
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Parquet file, or all parts of a folder of them in the order of their names.
+
+    Parameters
+    ----------
+    columns: those to read, where a file has them; None: all.
 
     Raises
     ------
@@ -55,15 +62,19 @@ def read_table(path: str | Path) -> pa.Table:
     parts = []
     for file in files:
         try:
-            parts.append(read_parquet(file))
+            parts.append(read_parquet(file, columns))
         except FileNotFoundError as error:
             raise FileError(file, "does not exist", "check the path") from error
         _check_version(file, parts[-1].schema)
     return pa.concat_tables(parts, promote_options="permissive") if len(parts) > 1 else parts[0]
 
 
-def read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """One Parquet file, whoever wrote it: its texts are UTF-8, its columns have names of their own.
+
+    Parameters
+    ----------
+    columns: those to read, where the file has them; None: all.
 
     Raises
     ------
@@ -78,17 +89,36 @@ def read_parquet(path: Path) -> pa.Table:
         rows, size = file.metadata.num_rows, path.stat().st_size
         if rows > MOST_ROWS + 2 * size:
             raise FileError(path, f"says that it has {rows:,} rows in {size:,} bytes")
-        table = file.read()
+        table = file.read(None if columns is None else list(columns))
         table.validate(full=True)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException, UnicodeError, MemoryError) as error:
-        raise FileError(path, f"cannot be read as Parquet ({first_line(error)})") from error
+        raise _unreadable(path, error) from error
     names = table.column_names
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ColumnError(path, twice, "stands there twice", "rename or remove one of them")
     return table
+
+
+def row_count(path: Path) -> int:
+    """Rows of a Parquet file, by its last bytes.
+
+    Raises
+    ------
+    FileError: it is not there, is not Parquet, or is damaged.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> FileError:
+    return FileError(path, f"cannot be read as Parquet ({first_line(error)})")
 
 
 def _check_version(path: Path, found: pa.Schema) -> None:

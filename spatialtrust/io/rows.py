@@ -175,6 +175,9 @@ def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
             read_options=pa.json.ReadOptions(block_size=min(max(len(content), 1), 1 << 26)),
             parse_options=pa.json.ParseOptions(explicit_schema=fixed),
         )
+        # Where the first list of a column begins with null, Arrow loses the null, and all values
+        # behind it move up, those of other rows too; the lengths then do not fit.
+        table.validate()
         if len(table) != len(lines):
             raise pa.ArrowInvalid("an object spans several lines")
         if any(depth_of_type(field.type) > DEPTH for field in table.schema):

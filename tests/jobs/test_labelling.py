@@ -14,7 +14,8 @@ from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.images import read_header
 from spatialtrust.io.parquet import read_table
-from spatialtrust.jobs.labelling import COLUMNS, choose, prospects, read_labels, write_labels
+from spatialtrust.jobs.label_sheet import COLUMNS
+from spatialtrust.jobs.labelling import choose, prospects, read_labels, write_labels
 from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Claims
 from tests.helpers.runs import copies, settings
