@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from spatialtrust.bags.reading import Scanned
 
+_SOUND: Final = "typeof(timestamp) = 'integer' AND typeof(data) = 'blob'"
+"""Of messages: a cell of sqlite may hold a value of any type, whatever its column says."""
 _LANGUAGE: Final = {"ros2msg": "ros2msg", "ros2idl": "ros2idl"}
 
 
@@ -34,7 +36,7 @@ def summarise(path: Path) -> Summary | None:
                 return None  # it breaks off
             rows = file.execute(
                 "SELECT topic_id, COUNT(*), MIN(timestamp), MAX(timestamp) FROM messages "
-                "GROUP BY topic_id"
+                f"WHERE {_SOUND} GROUP BY topic_id"
             ).fetchall()
     except (sqlite3.Error, UnicodeDecodeError):
         return None
@@ -53,10 +55,17 @@ def scan(path: Path) -> Iterator[Scanned]:
         with closing(_connected(path)) as file:
             topics = _topics(file)
             yield from topics.values()
-            rows = file.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
+            rows = file.execute(
+                f"SELECT topic_id, timestamp, data FROM messages WHERE {_SOUND} ORDER BY id"
+            )
             for number, log_time, data in rows:
                 if number in topics:
                     yield Message(topics[number].name, log_time, data)
+            odd = file.execute(
+                f"SELECT COUNT(*) FROM messages WHERE NOT ({_SOUND})"  # noqa: S608 - a constant
+            ).fetchone()[0]
+            if odd:
+                yield Lost(f"{odd} of its messages have no time, or no bytes")
     except (sqlite3.Error, UnicodeDecodeError) as error:
         yield Lost(f"it breaks off, or is damaged ({error})")
 
@@ -93,7 +102,9 @@ def _topics(file: sqlite3.Connection) -> dict[int, Topic]:
     return {
         number: Topic(name, kind, form, *definitions.get(kind, ("", b"")))
         for number, name, kind, form in file.execute(
-            "SELECT id, name, type, serialization_format FROM topics"
+            "SELECT id, name, type, serialization_format FROM topics WHERE typeof(id) = 'integer' "
+            "AND typeof(name) = 'text' AND typeof(type) = 'text' "
+            "AND typeof(serialization_format) = 'text'"
         )
     }
 
