@@ -35,7 +35,7 @@ def summarise(path: Path) -> Summary | None:
             topics = _topics(file)
             if file.execute("PRAGMA writable_schema").fetchone()[0]:
                 return None  # it breaks off
-            counted = f"SELECT {_COUNTED} {_SOUND} GROUP BY topic_id"  # noqa: S608 - constants
+            counted = f"SELECT {_COUNTED} {_SOUND} GROUP BY topic_id"
             rows = file.execute(counted).fetchall()
     except (sqlite3.Error, UnicodeDecodeError):
         return None
@@ -54,9 +54,9 @@ def scan(path: Path) -> Iterator[Scanned]:
         with closing(_connected(path)) as file:
             topics = _topics(file)
             yield from topics.values()
-            rows = f"SELECT topic_id, timestamp, data {_SOUND} ORDER BY id"  # noqa: S608 - constants
+            query = f"SELECT topic_id, timestamp, data {_SOUND} ORDER BY id"
             sound = 0
-            for number, log_time, data in file.execute(rows):
+            for number, log_time, data in file.execute(query):
                 sound += 1
                 if number in topics:
                     yield Message(topics[number].name, log_time, data)
