@@ -130,6 +130,8 @@ SCENES: Final = _schema(
 
 TABLES: Final = {
     "images": IMAGES, "detections": DETECTIONS, "claims": CLAIMS, "answers": ANSWERS,
-    "evidence": EVIDENCE, "scores": SCORES, "verdicts": VERDICTS, "scenes": SCENES,
+    "evidence": EVIDENCE, "scores": SCORES,
+    "verdicts": pa.schema([*VERDICTS, *(field for field in CLAIMS if field.name != "claim_id")]),
+    "scenes": SCENES,
 }  # fmt: skip
 """Tables of a run folder, in the order in which a run makes them; further columns may follow."""

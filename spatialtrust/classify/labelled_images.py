@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import ColumnError, FileError, RowError
 from spatialtrust.io.names import plain_name, unique_names
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -229,12 +230,10 @@ def _pairs(path: Path, archive: tarfile.TarFile) -> Iterator[LabelledImage]:
         if (current := f"{folder}/{stem}" if folder else stem) != key:
             yield from _pair(path, key, parts)
             key, parts = current, {}
-        if sum(map(len, parts.values())) + member.size > LARGEST_MEMBER:
-            raise FileError(
-                path,
-                f'holds "{plain_name(current)}" of more than {LARGEST_MEMBER} bytes',
-                "a photo and its notes take less; do not trust this archive",
-            )
+        limit = allowed("MEMBER_BYTES", LARGEST_MEMBER)
+        if sum(map(len, parts.values())) + member.size > limit:
+            problem = f'holds "{plain_name(current)}" of more than {limit:,} bytes'
+            raise FileError(path, problem, hint("MEMBER_BYTES"))
         content = archive.extractfile(member)
         parts[f".{ending.lower()}"] = content.read() if content is not None else b""
     yield from _pair(path, key, parts)

@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spatialtrust import schema
 from spatialtrust.errors import ColumnError, FileError, SchemaVersionError
 from spatialtrust.files import first_line, replacing
+from spatialtrust.io.parquet_footer import read_chunks
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_ROWS: Final = 2_000_000
 """Rows that a Parquet file of any size may have."""
+MOST_READ: Final = 1 << 30
+"""Bytes that a Parquet file of any size may make in memory; larger ones 256 for each of theirs."""
 _VERSION_KEY: Final = b"spatialtrust.schema"
 
 
@@ -89,17 +94,50 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         rows, size = file.metadata.num_rows, path.stat().st_size
         if rows > MOST_ROWS + 2 * size:
             raise FileError(path, f"says that it has {rows:,} rows in {size:,} bytes")
+        if (made := _most_memory(path)) > allowed("TABLE_BYTES", MOST_READ + 256 * size):
+            problem = f"would take {made >> 20:,} MiB of memory for {size:,} bytes"
+            raise FileError(path, problem, hint("TABLE_BYTES"))
         table = file.read(None if columns is None else list(columns))
         table.validate(full=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, FileError):
         raise
-    except (OSError, pa.ArrowException, UnicodeError, MemoryError) as error:
+    except (OSError, ValueError, pa.ArrowException, MemoryError) as error:
         raise _unreadable(path, error) from error
     names = table.column_names
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ColumnError(path, twice, "stands there twice", "rename or remove one of them")
     return table
+
+
+def _most_memory(path: Path) -> int:
+    """Bytes that a file makes in memory at most: a few of its own may say one text a million times.
+
+    Texts stand once in a dictionary, and rows refer to them; the longest is looked up there.
+    """
+    import pyarrow.parquet as pq
+
+    chunks = read_chunks(path)
+    made = sum(8 * chunk.values + chunk.unpacked for chunk in chunks)
+    keyed = [chunk for chunk in chunks if chunk.keyed]
+    if made + sum(chunk.values * chunk.unpacked for chunk in keyed) <= MOST_READ:
+        return made
+    names = sorted({chunk.path for chunk in keyed})
+    file = pq.ParquetFile(path, read_dictionary=names, pre_buffer=False)
+    for chunk in keyed:
+        first = next(file.iter_batches(1, [chunk.group], [chunk.path]), None)
+        if first is not None:
+            made += chunk.values * _longest(first.column(0))
+    return made
+
+
+def _longest(column: pa.Array) -> int:
+    """Bytes of the longest text of an array, those of its dictionary included."""
+    while pa.types.is_nested(column.type):
+        column = column.field(0) if pa.types.is_struct(column.type) else column.values
+    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+    longest: int | None = pc.max(pc.binary_length(texts)).as_py()
+    return longest or 0
 
 
 def row_count(path: Path) -> int:

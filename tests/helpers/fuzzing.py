@@ -614,7 +614,26 @@ def _called(module: str, name: str) -> Callable[[Path], Any]:
 
 
 _CLAIMS_READER: Final = _called("spatialtrust.io.claim_files", "read_claims")
-_GRAPH_READER: Final = _called("spatialtrust.graph.files", "load_graph")
+
+
+def _graph_read(path: Path) -> None:
+    """A graph that is read is one that the published schema knows."""
+    from spatialtrust.graph.files import load_graph
+    from spatialtrust.graph.formats import render
+
+    valid = _schema_of_graphs().iter_errors(json.loads(render(load_graph(path), "json")))
+    for error in valid:
+        raise AssertionError(f"{error.json_path}: {error.message:.100}")
+
+
+@cache
+def _schema_of_graphs() -> Any:
+    import jsonschema
+
+    from spatialtrust.graph.formats import json_schema
+
+    return jsonschema.Draft202012Validator(json_schema())
+
 
 READERS: Final[dict[str, Reader]] = {
     "claims": Reader(".jsonl", _claims, _CLAIMS_READER),
@@ -632,11 +651,11 @@ READERS: Final[dict[str, Reader]] = {
     "yolo": Reader(".txt", _boxes_csv, _yolo),
     "class_names": Reader(".yaml", _class_files, _yaml),
     "config": Reader(".toml", _toml, _called("spatialtrust.run.config", "RunConfig.load"), 4),
-    "graph_json": Reader(".json", _graphs("json"), _GRAPH_READER),
+    "graph_json": Reader(".json", _graphs("json"), _graph_read),
     "graph_graphml": Reader(
-        ".graphml", _graphs("graphml"), _GRAPH_READER, 4
+        ".graphml", _graphs("graphml"), _graph_read, 4
     ),
-    "graph_dot": Reader(".dot", _graphs("dot"), _GRAPH_READER, 4),
+    "graph_dot": Reader(".dot", _graphs("dot"), _graph_read, 4),
     "model": Reader(".json", _models, _judge_by, 1),
     "image": Reader(".png", _images, _image, 16),
     "png": Reader(".png", lambda: [_images()[k] for k in (0, 6, 8, 10)], _repaired_png),

@@ -10,6 +10,7 @@ from spatialtrust.errors import FileError, MissingDependencyError
 from spatialtrust.files import first_line
 from spatialtrust.io.separated import distinct
 from spatialtrust.io.text import parse_json, read_text
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,8 @@ LARGEST: Final = 1 << 30
 """Bytes that a spreadsheet may unpack to."""
 _DENSEST: Final = 500
 """Times that it may be larger unpacked than packed; real ones are 5 to 30 times."""
+_FEW_CELLS: Final = 100_000
+"""Cells of a grid that may be nearly empty; each of a larger one takes some bytes of the file."""
 
 
 def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
@@ -35,7 +38,7 @@ def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
         import openpyxl
     except ImportError as error:
         raise MissingDependencyError(str(error.name), "xlsx", "a spreadsheet of results") from error
-    _check_size(path)
+    size = _unpacked(path)
     try:
         book = openpyxl.load_workbook(path, data_only=True)
     except Exception as error:  # the library raises errors of many kinds
@@ -48,6 +51,12 @@ def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
     if not sheets:
         raise FileError(path, "holds no rows", "give the file with one row a question")
     sheet = sheets[0]
+    if sheet.max_row * sheet.max_column > max(size, _FEW_CELLS):
+        raise FileError(
+            path,
+            f"has a cell in row {sheet.max_row:,} or column {sheet.max_column:,}, far from others",
+            "remove what stands far from the table, or export it as .tsv",
+        )
     if sheet.merged_cells.ranges:
         where = ", ".join(str(part) for part in list(sheet.merged_cells.ranges)[:3])
         raise FileError(
@@ -68,7 +77,8 @@ def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
     return table, notes
 
 
-def _check_size(path: Path) -> None:
+def _unpacked(path: Path) -> int:
+    """Bytes that a spreadsheet unpacks to."""
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(entry.file_size for entry in packed.infolist())
@@ -78,10 +88,9 @@ def _check_size(path: Path) -> None:
             f"is no .xlsx file, whatever its name ({first_line(error)})",
             "an old .xls, a protected or a half-downloaded file has to be saved again as .xlsx",
         ) from error
-    if size > LARGEST or size > _DENSEST * max(path.stat().st_size, 1 << 16):
-        raise FileError(
-            path, f"unpacks to {size >> 20} MiB, which no table of results does", "export as .tsv"
-        )
+    if size > allowed("SHEET_BYTES", min(LARGEST, _DENSEST * max(path.stat().st_size, 1 << 16))):
+        raise FileError(path, f"unpacks to {size >> 20} MiB", hint("SHEET_BYTES"))
+    return size
 
 
 def read_json_rows(path: Path) -> tuple[Any, tuple[str, ...]]:
