@@ -283,6 +283,8 @@ def _manifest(path: Path) -> tuple[Recipe, int]:
             texts = (recipe.kind, recipe.model, recipe.preprocessing)
             if not all(isinstance(value, str) for value in texts):
                 raise ValueError("its recipe holds a value of another type")
+            if recipe.kind not in ("image", "text"):
+                raise ValueError(f'its kind is "{recipe.kind:.40}"; valid: image, text')
             if not isinstance(dimension, int) or not 0 < dimension <= MOST_COLUMNS:
                 raise ValueError(f"its dimension is {dimension!r:.40}")
     except (ValueError, KeyError, TypeError) as error:
