@@ -26,6 +26,7 @@ from spatialtrust.errors import FileError, InputError, RowError
 from spatialtrust.files import write_text
 from spatialtrust.fusion.answer_weights import LEAST_ROWS
 from spatialtrust.fusion.model import TrustModel
+from spatialtrust.graph.files import picture_name
 from spatialtrust.graph.formats import parse
 from spatialtrust.jobs.label_sheet import COLUMNS, OF_GRAPH, read_sheet
 from spatialtrust.language import sentence
@@ -146,7 +147,7 @@ def write_labels(
 
     Raises
     ------
-    FileError: the CSV exists already, or cannot be written.
+    FileError: another CSV stands there already, or one with labels; or it cannot be written.
     InputError: the run has no scores yet, or an accuracy or delta is no share.
     """
     for name, value in [*(("accuracy", share) for share in accuracies), ("delta", delta)]:
@@ -155,8 +156,6 @@ def write_labels(
     with RunFolder(run) as folder:
         folder.require(["images", "detections", "claims", "scores"])
         target = Path(out) if out is not None else folder.path / LABELS
-        if target.exists():
-            raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
         claims = Claims.from_arrow(folder.whole("claims")).sorted()
         if images is not None:
             certify, fit = _whole(folder, claims, images, seed), np.zeros(0, dtype=np.int64)
@@ -201,7 +200,9 @@ def write_labels(
             told["notes"].append(
                 f"half of the images only fit; --certify-only lets all {held} images certify"
             )
-        listed = _listed(folder, claims.take(chosen), purposes)
+        asked = claims.take(chosen)
+        _check_target(target, asked.strings("claim_id"))
+        listed = _listed(folder, asked, purposes)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -376,6 +377,19 @@ def _judged(source: Path) -> list[tuple[str, int, str, int]]:
     return rows
 
 
+def _check_target(target: Path, claim_ids: list[str | None]) -> None:
+    """Refuse to write over a sheet, but for the same one that nobody has judged on yet."""
+    if not target.exists():
+        return
+    try:
+        held = read_sheet(target)
+        same = held.column("claim_id") == claim_ids and not held.labels()
+    except InputError:
+        same = False
+    if not same:
+        raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
+
+
 def _listed(folder: RunFolder, claims: Claims, purposes: list[str]) -> list[dict[str, Any]]:
     """The rows of the CSV, their pictures drawn."""
     from spatialtrust.claims.grounding import ground
@@ -391,7 +405,7 @@ def _listed(folder: RunFolder, claims: Claims, purposes: list[str]) -> list[dict
         if caption is None and None not in (row["subject"], row["relation"], row["object"]):
             caption = sentence(row["subject"], row["relation"], row["object"])
         width, height = grounding.image_size[number]
-        name = f"labels/{number + 1:04d}.jpg"
+        name = f"labels/{picture_name(row['claim_id'])}"
         drawn = _picture(uris.get(row["image_id"]), boxes, row, folder.path / name)
         listed.append(
             {
