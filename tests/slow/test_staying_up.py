@@ -32,6 +32,7 @@ from spatialtrust.cli.judge import judge
 from spatialtrust.csp.building import BuildConfig, build
 from spatialtrust.csp.questions import read_questions
 from spatialtrust.errors import FileError, SpatialTrustError
+from spatialtrust.files import _swept
 from spatialtrust.io.results import read_results
 from spatialtrust.jobs.bags import BagSettings, graph_bag
 from spatialtrust.jobs.example_bags import write_bag
@@ -167,6 +168,7 @@ def forked(work: Callable[[], None], out: Path, kill_at: int = 0, after: float =
         if after:
             signal.setitimer(signal.ITIMER_REAL, after)
         sys.addaudithook(watch)
+        _swept.clear()  # of folders of this number that are gone
         work()
         out.with_suffix(".count").write_text(str(count))
         status = 0
