@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from spatialtrust.backends.ahead import ahead
+from spatialtrust.fusion.model import threads
 from spatialtrust.questions.prompts import question, reform
 from spatialtrust.questions.views import make_view, needs_boxes, parse_view
 from spatialtrust.relations import RELATIONS
@@ -75,7 +77,9 @@ class Asks:
         self.pictures: list[Picture] = []
         self.texts: list[Any] = []
         self._images, self._spell = images, spell
-        self._digests = {name: _digest(pixels) for name, pixels in images.items()}
+        count = threads() if len(images) > 1 and threads() > 1 else 0
+        digests = ahead(_digest, images.values(), count)
+        self._digests = dict(zip(images, digests, strict=True))
         self._places: dict[bytes, int] = {}
         self._asks: dict[tuple[int, Hashable], int] = {}
         self._spelled: dict[tuple[Triple, str], Hashable] = {}
@@ -213,4 +217,5 @@ def _says(subject: str | None, relation: str | None, object: str | None) -> Trip
 
 def _digest(pixels: Pixels) -> bytes:
     shape = np.array(pixels.shape, dtype=np.int64).tobytes()
-    return hashlib.blake2b(pixels.tobytes(), key=shape, digest_size=16).digest()
+    content = np.ascontiguousarray(pixels).reshape(-1).data
+    return hashlib.blake2b(content, key=shape, digest_size=16).digest()

@@ -56,14 +56,12 @@ class Budget:
             except BackendError:
                 raise  # the backend itself is gone: no smaller batch helps
             except Exception as error:
-                exhausted = _ran_out(error)
+                full = exhausted(error)
                 if len(group) == 1:
-                    failures[group[0]] = (
-                        OUT_OF_MEMORY if exhausted else f"failed: {type(error).__name__}: {error}"
-                    )
+                    failures[group[0]] = reason(error)
                     logger.error("one item failed alone and is left out: %s", error)
                     continue
-                if exhausted:
+                if full:
                     self.memory = max(costs[place] for place in group) * len(group) / 2
                     logger.warning(
                         "out of memory with %d items; going on with at most %.0f MiB a batch",
@@ -91,7 +89,17 @@ class Budget:
         return places[:count]
 
 
-def _ran_out(error: Exception) -> bool:
+def reason(error: Exception) -> str:
+    """The status of an item that failed.
+
+    >>> reason(ValueError("bad pixels")), reason(MemoryError())
+    ('failed: ValueError: bad pixels', 'out_of_memory')
+    """
+    return OUT_OF_MEMORY if exhausted(error) else f"failed: {type(error).__name__}: {error}"
+
+
+def exhausted(error: Exception) -> bool:
+    """Whether an error says that there is no memory left."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and ("out of memory" in str(error) or "can't allocate memory" in str(error))
