@@ -93,7 +93,7 @@ def test_replies_and_statements_equal_a_plain_pass_per_claim(
     backend = opened(chat(kind))
     found = rows(backend.ask(pictures, claims, prompts=("default", "statement")))
     reader = backend.reader
-    assert reader.shared is (kind in SHARED)
+    assert reader.sight.shared is (kind in SHARED)
     for claim in claims.data.to_pylist():
         says = (claim["subject"], claim["relation"], claim["object"])
         pixels = pictures[claim["image_id"]]

@@ -1,28 +1,25 @@
 """Reads replies and likelihoods off a chat model: pictures once, questions in shared rows.
 
-Whether a model's questions can share their picture is not looked up but tried: the first question
-of a reader is also asked alone, by the library's own pass over the whole prompt. Where the two
-differ (a prompt whose picture attends to the question, layers that are no attention), questions
-are asked alone from then on, which is said; the vision tower still runs once a picture. In the same
-way it is tried, once there are several, whether pictures can go through a pass side by side.
+Where questions cannot share their picture (``sight.py``: a prompt whose picture attends to the
+question, layers that are no attention), they are asked alone from then on, which is said; the
+vision tower still runs once a picture.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from spatialtrust.backends.asking import Scores
-from spatialtrust.backends.batching import exhausted
 from spatialtrust.backends.blip2.replies import chosen, fill, read, slices
 from spatialtrust.backends.chat.loaded import Loaded, Picture, image_of
-from spatialtrust.backends.chat.prefix import NotSharedError, Seen, before, go_on, kind, see
+from spatialtrust.backends.chat.prefix import NotSharedError, Seen, go_on
+from spatialtrust.backends.chat.sight import Sight
 from spatialtrust.backends.chat.wording import Asked, spell
 from spatialtrust.backends.known import Known, numbered
-from spatialtrust.backends.packing import Forest, best_size, plant
+from spatialtrust.backends.packing import Forest, best_size
 from spatialtrust.backends.preparing import preparers
 
 if TYPE_CHECKING:
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("spatialtrust")
 
-_SAME: Final = {"float32": 0.01, "bfloat16": 0.5, "float16": 0.5}
-"""How far two ways to the same log-probabilities may be apart."""
 _PROBE: Final = spell(("mug", "left of", "kettle"), "default")
 """The question behind a picture that is looked at."""
 
@@ -70,25 +65,17 @@ class Text(NamedTuple):
 
 
 class ChatReader:
-    """A ``Reader`` of any chat model of the library.
-
-    Attributes
-    ----------
-    shared: whether questions share their picture; None: not tried yet.
-    together: whether pictures share a pass; None: not tried yet.
-    """
+    """A ``Reader`` of any chat model of the library."""
 
     def __init__(
         self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, budget: Budget
     ) -> None:
         self.loaded = Loaded(checkpoint, device, dtype)
         self.budget = budget
-        self.shared: bool | None = None
-        self.together: bool | None = None
         self.picture_cost = self.loaded.cost()
         self._texts: Known[Asked, Text] = Known(self._read)
         self._forest = Forest()
-        self._probe = self._texts([_PROBE])[0].tail
+        self.sight = Sight(self.loaded, budget, self._texts([_PROBE])[0].tail)
 
     @property
     def preparers(self) -> int:
@@ -108,15 +95,15 @@ class ChatReader:
         """What the model has in mind of each picture."""
         prompts = [self.loaded.sent(one.inputs) for one in prepared]
         self.picture_cost = max(map(self.loaded.cost, prompts))
-        if self.shared is not False:
+        if self.sight.shared is not False:
             try:
-                return self._share(prompts)
+                return self.sight.look(prompts)
             except NotSharedError as error:
                 log.warning(
                     "asking this model one question at a time: %s; only the vision tower is shared",
                     error,
                 )
-                self.shared = False
+                self.sight.shared = False
         return [
             self.loaded.picture(one.image, prompt)
             for one, prompt in zip(prepared, prompts, strict=True)
@@ -151,83 +138,6 @@ class ChatReader:
             for tail, count in zip(tails, said, strict=True)
         ]
 
-    def _share(self, prompts: Sequence[Inputs]) -> list[Seen]:
-        """One pass for as many pictures as are of one kind and fit."""
-        starts = [before(prompt, self._probe) for prompt in prompts]
-        kinds: dict[Any, list[int]] = defaultdict(list)
-        for place in sorted(range(len(starts)), key=lambda n: starts[n]["input_ids"].shape[1]):
-            kinds[kind(starts[place])].append(place)
-        found: dict[int, Seen] = {}
-        for members in kinds.values():
-            size = max(
-                1, int(self.budget.memory // max(self.loaded.cost(prompts[n]) for n in members))
-            )
-            for first in range(0, len(members), size):
-                places = members[first : first + size]
-                seen = self._see([starts[n] for n in places], [prompts[n] for n in places])
-                found.update(zip(places, seen, strict=True))
-        return [found[place] for place in range(len(prompts))]
-
-    def _see(self, starts: Sequence[Inputs], prompts: Sequence[Inputs]) -> list[Seen]:
-        if len(starts) == 1:
-            return self._tried(starts, prompts, known=self.shared is not None)
-        error: Exception | None = None
-        if self.together is not False:
-            try:
-                seen = self._tried(starts, prompts, known=self.together is not None)
-            except NotSharedError as found:
-                error = found
-            else:
-                self.together = self.shared = True
-                return seen
-        single = [
-            self._tried([start], [prompt], known=self.shared is not None)[0]
-            for start, prompt in zip(starts, prompts, strict=True)
-        ]
-        if error is not None:
-            log.warning("looking at one picture at a time: %s", error)
-            self.together = False
-        return single
-
-    def _tried(
-        self, starts: Sequence[Inputs], prompts: Sequence[Inputs], *, known: bool
-    ) -> list[Seen]:
-        """One pass over pictures, and, where that is not known to be right, its trial.
-
-        Raises
-        ------
-        NotSharedError: the model cannot do it so.
-        """
-        if known:
-            return see(self.loaded.model, starts)
-        try:
-            seen = see(self.loaded.model, starts)
-            # The shortest prompt is first, and so the one that was padded most.
-            tree = plant(
-                [
-                    self._probe,
-                    (*self._probe[:-1], self._probe[0]),
-                    self._probe[: len(self._probe) // 2],
-                ],
-                10_000,
-            )[0]
-            leaf = tree.leaves[np.flatnonzero(tree.sequences == 0)]
-            pair = seen[:: max(1, len(seen) - 1)]
-            ours = go_on(self.loaded.model, pair, [tree] * len(pair), [leaf] * len(pair))[0][0]
-            alone = self.loaded.forward(prompts[0], 1)[0]
-        except NotSharedError:
-            raise
-        except Exception as error:  # whatever an architecture that is not built so raises
-            if exhausted(error):
-                raise
-            raise NotSharedError(f"it cannot go on behind what it has seen ({error})") from error
-        ids = [*self.loaded.spellings.yes, *self.loaded.spellings.no]
-        apart = (ours.float().log_softmax(-1)[ids] - alone.float().log_softmax(-1)[ids]).abs().max()
-        if not float(apart) <= _SAME[str(self.loaded.dtype).removeprefix("torch.")]:
-            raise NotSharedError(f"shared and alone its log-probabilities differ by {apart:.2g}")
-        self.shared = True
-        return seen
-
     def _ask(
         self,
         features: Sequence[Any],
@@ -253,7 +163,9 @@ class ChatReader:
         jobs.sort(key=lambda job: (features[job.picture].length, len(job.tree)))
 
         def forward(places: list[int]) -> None:
-            self._forward([jobs[place] for place in places], features, said, scores)
+            group = [jobs[place] for place in places]
+            for part in [group] if self.sight.together else [[job] for job in group]:
+                self._forward(part, features, said, scores)
 
         costs = []
         for job in jobs:
