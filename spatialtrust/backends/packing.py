@@ -117,16 +117,27 @@ def _cut(
 ) -> list[int]:
     """Where runs of sorted sequences begin whose merged size stays within the limit, and the end.
 
-    A run from ``start`` has all tokens of its first sequence and the new ones of those that follow.
+    Of each owner there are as few runs as can be, and these of even size: in a batch what is
+    shorter than the longest is padded.
     """
     grown = np.cumsum(lengths - shared)
-    last = np.searchsorted(whose, whose, side="right")
+
+    def sizes(begins: NDArray[np.int64]) -> NDArray[np.int64]:
+        # A run has all tokens of its first sequence and the new ones of those that follow.
+        first, last = begins[:-1], begins[1:] - 1
+        return lengths[first] + grown[last] - grown[first]
+
     bounds = [0]
-    while bounds[-1] < len(lengths):
-        start = bounds[-1]
-        room = limit - lengths[start] + grown[start]
-        stop = int(np.searchsorted(grown, room, side="right"))
-        bounds.append(min(max(stop, start + 1), int(last[start])))
+    for stop in (np.flatnonzero(np.diff(whose, append=whose[-1] + 1)) + 1).tolist():
+        few = [bounds[-1]]
+        while few[-1] < stop:
+            room = limit - lengths[few[-1]] + grown[few[-1]]
+            fit = int(np.searchsorted(grown, room, side="right"))
+            few.append(min(max(fit, few[-1] + 1), stop))
+        wanted = np.linspace(grown[few[0]] - lengths[few[0]], grown[stop - 1], len(few))
+        inner = np.searchsorted(grown, wanted[1:-1], side="left") + 1
+        even = np.unique(np.concatenate([few[:1], inner, [stop]]))
+        bounds += (even if sizes(even).max() <= limit else np.array(few))[1:].tolist()
     return bounds
 
 

@@ -145,6 +145,15 @@ def test_batches_keep_order_and_fit(costs, memory):
         assert len(group) == 1 or max(costs[p] for p in group) * len(group) <= memory
 
 
+def test_short_items_are_not_padded_to_long_ones_unless_they_are_few():
+    groups = []
+    Budget(1600.0).run([10.0] * 30 + [40.0] * 30, groups.append)
+    assert [len(group) for group in groups] == [30, 30]
+    groups.clear()
+    Budget(1600.0).run([10.0] * 3 + [40.0] * 30, groups.append)
+    assert [len(group) for group in groups] == [33]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), MemoryError()])
 def test_out_of_memory_halves_the_budget_for_good_and_says_so(error, caplog):
     sizes = []
