@@ -166,9 +166,17 @@ def device_work(work: Callable[[], object], device: torch.device) -> dict[str, f
         (event.time_range.start, event.time_range.end)
         for event in seen.events() or ()
         if event.device_type == DeviceType.CUDA
-    ]).reshape(-1, 2)  # fmt: skip
-    spans = spans[np.argsort(spans[:, 0])]
-    covered = np.maximum.accumulate(spans[:, 1]) if len(spans) else spans[:, 1]
-    before = np.concatenate([[-np.inf], covered[:-1]])
-    busy = float(np.maximum(spans[:, 1] - np.maximum(spans[:, 0], before), 0).sum()) / 1e6
-    return {"kernels": float(len(spans)), "busy": busy, "whole": whole}
+    ])  # fmt: skip
+    return {"kernels": float(len(spans)), "busy": covered(spans) / 1e6, "whole": whole}
+
+
+def covered(spans: np.ndarray) -> float:
+    """How long at least one of some spans (N, 2) lasts.
+
+    >>> covered(np.array([[5, 6], [0, 2], [1, 3], [1, 2]]))
+    4.0
+    """
+    spans = spans.reshape(-1, 2)
+    spans = spans[np.argsort(spans[:, 0], kind="stable")].astype(float)
+    reached = np.concatenate([[-np.inf], np.maximum.accumulate(spans[:, 1])[:-1]])[: len(spans)]
+    return float(np.maximum(spans[:, 1] - np.maximum(spans[:, 0], reached), 0).sum())

@@ -81,6 +81,7 @@ class Asks:
         digests = ahead(_digest, images.values(), count)
         self._digests = dict(zip(images, digests, strict=True))
         self._places: dict[bytes, int] = {}
+        self._whole: dict[tuple[str, str], int] = {}
         self._asks: dict[tuple[int, Hashable], int] = {}
         self._spelled: dict[tuple[Triple, str], Hashable] = {}
 
@@ -98,9 +99,15 @@ class Asks:
         return self._number(self._picture(claim, put.view), self._text(asked, put.prompt))
 
     def _picture(self, claim: _Claim, view: str) -> int:
-        around = claim.boxes if needs_boxes(view) else claim.boxes[:0, 0]
-        digest = self._digests[claim.image_id]
-        picture = Picture(self._images[claim.image_id], digest, view, around)
+        if needs_boxes(view):
+            return self._place(claim.image_id, view, claim.boxes)
+        if (claim.image_id, view) not in self._whole:
+            place = self._place(claim.image_id, view, claim.boxes[:0, 0])
+            self._whole[claim.image_id, view] = place
+        return self._whole[claim.image_id, view]
+
+    def _place(self, image_id: str, view: str, boxes: NDArray[np.float32]) -> int:
+        picture = Picture(self._images[image_id], self._digests[image_id], view, boxes)
         if picture.key not in self._places:
             self._places[picture.key] = len(self.pictures)
             self.pictures.append(picture)
