@@ -135,7 +135,8 @@ def _cut(
             fit = int(np.searchsorted(grown, room, side="right"))
             few.append(min(max(fit, few[-1] + 1), stop))
         wanted = np.linspace(grown[few[0]] - lengths[few[0]], grown[stop - 1], len(few))
-        inner = np.searchsorted(grown, wanted[1:-1], side="left") + 1
+        reached = np.searchsorted(grown, wanted[1:-1], side="left")
+        inner = np.searchsorted(grown, grown[reached], side="right")  # equal texts stay together
         even = np.unique(np.concatenate([few[:1], inner, [stop]]))
         bounds += (even if sizes(even).max() <= limit else np.array(few))[1:].tolist()
     return bounds

@@ -145,8 +145,10 @@ def test_each_picture_and_each_common_beginning_is_computed_once(chat, pictures,
         with_kwargs=True,
     )
     backend.ask(pictures, claims, prompts=("default", "true"))
-    assert shapes[0][0] == 3, "all pictures in one pass"
-    assert len(passes) == 1 + 1, "and one more to try whether sharing is right"
+    assert [rows for rows, _ in shapes][:3] == [1, 3, 2], (
+        "one alone, to try whether sharing is right; all pictures in one pass; two replies to try"
+    )
+    assert len(passes) == 1 + 1
     backend.ask(pictures, claims, prompts=("say",))
     assert len(passes) == 2, "a later call remembers the pictures"
     one_image = claims.take(np.array([0, 1, 2, 3, 7]))
