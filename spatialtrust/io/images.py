@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import threading
 import warnings
 from collections import Counter
 from functools import lru_cache
@@ -149,7 +150,7 @@ def read_header(uri: str | Path) -> Header:
     if not content:
         return Header(None, None, sha256, "unreadable: the file is empty")
     try:
-        with _quiet(), Image.open(io.BytesIO(content)) as image:
+        with _QUIET, Image.open(io.BytesIO(content)) as image:
             width, height = image.size
             # Pillow gives the size of a TIFF as it is upright, of all else as it is stored.
             if image.format != "TIFF" and _orientation(image) in SIDEWAYS:
@@ -176,7 +177,7 @@ def read_orientation(uri: str | Path) -> int:
     from PIL import Image
 
     try:
-        with _quiet(), Image.open(_path(uri)) as image:
+        with _QUIET, Image.open(_path(uri)) as image:
             return _orientation(image)
     except Exception:
         # What is wrong with the file is said where it is read.
@@ -211,7 +212,7 @@ def decode(content: bytes, uri: str | Path) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     try:
-        with _quiet(), Image.open(io.BytesIO(content)) as image:
+        with _QUIET, Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > most_pixels(len(content)):
                 problem = f"has {image.width} x {image.height} pixels"
                 raise FileError(uri, problem, hint("PIXELS"))
@@ -247,7 +248,7 @@ def held_pixels(image: Any) -> NDArray[np.uint8]:
         problem = f"the image has {image.width} x {image.height} pixels"
         raise InputError(f"{problem}; {hint('PIXELS')}")
     try:
-        with _quiet():
+        with _QUIET:
             unsigned = hasattr(image, "tile") and stored_unsigned(image)
             upright = ImageOps.exif_transpose(image)
             # Pillow takes premultiplied grey to plain grey by this way only.
@@ -411,14 +412,38 @@ def _register_heif() -> None:
     import_module("pillow_heif").register_heif_opener()
 
 
-def _quiet() -> warnings.catch_warnings[None]:
-    """Decoders warn of what the status says."""
-    from PIL import Image
+class _Quiet:
+    """Decoders warn of what the status says.
 
-    if ".heic" in _readable():
-        _register_heif()
-    Image.MAX_IMAGE_PIXELS = None
-    return warnings.catch_warnings(action="ignore")
+    Filters of warnings are the process's: the first thread that decodes sets them aside, and the
+    last one brings them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings(action="ignore")
+
+    def __enter__(self) -> None:
+        from PIL import Image
+
+        with self._lock:
+            if not self._inside:
+                if ".heic" in _readable():
+                    _register_heif()
+                Image.MAX_IMAGE_PIXELS = None
+                self._filters = warnings.catch_warnings(action="ignore")
+                self._filters.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._filters.__exit__(None, None, None)
+
+
+_QUIET: Final = _Quiet()
 
 
 def _reason(error: Exception) -> str:

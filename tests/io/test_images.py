@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -212,3 +214,14 @@ def test_inputs_without_images_are_named(tmp_path) -> None:
         list_images([tmp_path])
     with pytest.raises(FileError, match="does not exist"):
         list_images([tmp_path / "none"])
+
+
+def test_images_are_decoded_on_threads_and_warnings_come_back(tmp_path) -> None:
+    """Filters of warnings belong to the process, and decoders are quiet on many threads at once."""
+    before = list(warnings.filters)
+    file = tmp_path / "a.png"
+    Image.fromarray(np.zeros((400, 400, 3), np.uint8)).save(file)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(read_image, [file] * 200))
+    assert all(pixels.shape == (400, 400, 3) for pixels in found)
+    assert list(warnings.filters) == before

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from spatialtrust.backends.ahead import ahead
 from spatialtrust.claims.grounding import ground
 from spatialtrust.errors import FileError
+from spatialtrust.fusion.model import threads
 from spatialtrust.io.images import read_image
 from spatialtrust.run.batches import detach
 from spatialtrust.tables import Answers, Claims, Detections, Images
@@ -26,20 +28,29 @@ S = TypeVar("S")
 def pixels_of(batch: pa.Table, *, needed: bool) -> tuple[dict[str, NDArray[np.uint8]], pa.Table]:
     """Pixels of the readable images, and the batch with the status of those that are not.
 
-    Where no pixels are needed an image is an empty array of its size, (H, W, 0).
+    Images are decoded on threads. Where no pixels are needed an image is an empty array of its
+    size, (H, W, 0).
     """
-    pixels: dict[str, NDArray[np.uint8]] = {}
-    statuses = []
-    for row in batch.select(Images.schema.names).to_pylist():
-        status = row["status"]
-        if status == "ok" and not needed:
-            pixels[row["image_id"]] = np.empty((row["height"], row["width"], 0), dtype=np.uint8)
-        elif status == "ok":
-            try:
-                pixels[row["image_id"]] = read_image(row["uri"])
-            except FileError as error:
-                status = f"unreadable: {error}"
-        statuses.append(status)
+
+    def read(row: dict[str, Any]) -> NDArray[np.uint8] | str:
+        if row["status"] != "ok":
+            return str(row["status"])
+        if not needed:
+            return np.empty((row["height"], row["width"], 0), dtype=np.uint8)
+        try:
+            return read_image(row["uri"])
+        except FileError as error:
+            return f"unreadable: {error}"
+
+    rows = batch.select(Images.schema.names).to_pylist()
+    count = threads() if needed else 1
+    found = list(ahead(read, rows, count if count > 1 else 0))
+    pixels = {
+        row["image_id"]: made
+        for row, made in zip(rows, found, strict=True)
+        if not isinstance(made, str)
+    }
+    statuses = [made if isinstance(made, str) else "ok" for made in found]
     place = batch.schema.get_field_index("status")
     statuses_of = pa.array(statuses, pa.string())
     return pixels, batch.set_column(place, batch.schema.field(place), statuses_of)
