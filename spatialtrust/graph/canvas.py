@@ -252,8 +252,9 @@ def _pieces(curve: Float64, gone: Float64, style: str, thick: int) -> list[NDArr
     if style == "kept":
         # Every fourth point bends it as well: the others lie within a tenth of a pixel.
         return [_fixed(np.concatenate([curve[:-1:4], curve[-1:]]))]
-    on, off = (thick * 6.0, thick * 4.0) if style == "corrected" else (thick * 1.0, thick * 3.0)
+    # Dashes bend once, dots not at all: on their length a curve is straight.
+    on, off, points = (6.0, 4.0, 3) if style == "corrected" else (1.0, 3.0, 2)
+    on, off = on * thick, off * thick
     starts = np.arange(0, gone[-1], on + off)
-    at = np.linspace(starts, np.minimum(starts + on, gone[-1]), 6, axis=1)
-    points = np.stack([np.interp(at, gone, curve[:, axis]) for axis in (0, 1)], axis=2)
-    return list(_fixed(points))
+    at = np.linspace(starts, np.minimum(starts + on, gone[-1]), points, axis=1)
+    return list(_fixed(np.stack([np.interp(at, gone, side) for side in curve.T], axis=2)))
