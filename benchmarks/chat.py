@@ -49,6 +49,7 @@ def _shape(name: str, folder: Path) -> None:
         backend = open_asker(f"vlm:{folder}", Options(device="cpu"))
         backend.ask({"a.jpg": pixels[:50]}, claims.take(np.arange(1)))  # loads, and tries
         reader = backend.reader  # type: ignore[attr-defined]
+        loaded = reader.loaded
         started = time.perf_counter()
         answers = backend.ask({"a.jpg": pixels}, claims)
         ours = time.perf_counter() - started
@@ -60,17 +61,17 @@ def _shape(name: str, folder: Path) -> None:
         started = time.perf_counter()
         apart = tokens = 0.0
         for text, margin in zip(texts, answers.numbers("margin"), strict=True):
-            inputs = reader._inputs(image, text)
+            inputs = loaded.inputs(image, text)
             tokens += inputs["input_ids"].shape[1]
             with torch.inference_mode():
-                logits = reader.model(**inputs).logits[0, -1:]
-            apart = max(apart, abs(float(read(logits, reader.spellings).margin) - float(margin)))
+                logits = loaded.model(**inputs).logits[0, -1:]
+            apart = max(apart, abs(float(read(logits, loaded.spellings).margin) - float(margin)))
         loop = time.perf_counter() - started
-        seen = reader.encode([pixels])[0]
+        seen = reader.encode([reader.prepare(pixels)])[0]
         if isinstance(seen, Seen):
             from spatialtrust.backends.packing import best_size, plant
 
-            trees = plant(reader.wording.tails(texts), best_size(WIDTH, seen.length))
+            trees = plant(loaded.wording.tails(texts), best_size(WIDTH, seen.length))
             shared = (seen.length + sum(map(len, trees))) / count
             picture = seen.length
         else:

@@ -1,6 +1,6 @@
 """Mutated files into every reader: each is read, or refused by an error of the package.
 
-    python -m benchmarks.fuzz --inputs 1000000 --work FOLDER [--seed N] [--only READER]
+    python -m benchmarks.fuzz --inputs 1000000 --work FOLDER [--seed N] [--only READER,READER]
 
 Goes on where it was stopped with the same folder. Every input runs in a process of its own kind,
 which may die or hang: the input that it was at is then a failure like one that raised something
@@ -83,10 +83,14 @@ def _warm(only: str) -> None:
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
         for name in READERS:
-            if not only or name == only:
+            if _wanted(name, only):
                 for content in seeds_of(name):
                     outcome(name, content, Path(folder))
         logging.disable(logging.NOTSET)
+
+
+def _wanted(name: str, only: str) -> bool:
+    return not only or name in only.split(",")
 
 
 def _chunk(
@@ -132,7 +136,8 @@ def _chunk(
 
 
 def _work(pipe: Any, work: Path, seed: int, start: int, size: int, only: str) -> None:
-    from tests.helpers.fuzzing import READERS, mutated, outcome, seeds_of
+    from tests.helpers.fuzzing import READERS, outcome, seeds_of
+    from tests.helpers.mutation import mutated
 
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
@@ -141,7 +146,7 @@ def _work(pipe: Any, work: Path, seed: int, start: int, size: int, only: str) ->
     os.dup2(nothing, 2)
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
     names = [name for name, reader in READERS.items() for _ in range(reader.weight)]
-    names = [name for name in names if not only or name == only]
+    names = [name for name in names if _wanted(name, only)]
     where = "/dev/shm" if Path("/dev/shm").is_dir() else None
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=where))
     try:

@@ -15,6 +15,6 @@ step() {
     timeout "$seconds" "$python" -m "$@" || { echo "-- stopped or failed: $?"; status=1; }
 }
 step 240 benchmarks.where_it_goes --device cuda
-step 150 benchmarks.querying --device cuda --dtype bfloat16 --true-size --models clip blip2 --repeats 1
+step 150 benchmarks.querying --device cuda --dtype bfloat16 --true-size --models clip blip2 llava qwen2-vl --repeats 1 --images 32
 step 60 benchmarks.scoring --claims 2000000
 exit $status

@@ -12,6 +12,12 @@ time of one thread (wall-clock on a GPU), the least of the repeats. Weights are 
 is about accuracy. `blip2`, `blip2-t5` and `blip2-itm` are BLIP-2 with OPT-2.7B, with Flan-T5-XL
 and for matching, with widths, depths and vocabulary divided by 4 and their numbers of patches and
 queries kept, unless --true-size is given.
+
+Below each model stands what asking 20 claims of each of some images launches, one image at a time
+and all at once: forward calls of the language part, tokens in them and how many are padding, and
+the CPU time outside these calls, all an image. `llava` and `qwen2-vl` are tiny and only counted. On
+a GPU it also stands there how many kernels that are, how long one takes, and how long the card
+waits.
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.launches import afresh, both, device_work, needed
 from benchmarks.operations import count
 from spatialtrust.backends import asking
 from spatialtrust.backends.asks import OK
@@ -37,6 +44,7 @@ from spatialtrust.backends.registry import open_asker
 from spatialtrust.questions.prompts import Triple, alternatives, caption, question
 from spatialtrust.tables import Claims
 from tests.backends import tiny
+from tests.backends.tiny_chat import MAKERS
 
 COUNTS = (1, 5, 20, 50)
 IMAGES = {1: 16, 5: 6, 20: 2, 50: 1}
@@ -193,8 +201,44 @@ def clock(device: torch.device) -> float:
     return time.process_time()
 
 
-def measure(case: Case, options: Options, repeats: int) -> list[dict[str, Any]]:
-    asker = case.open(options)
+def launches(case: Case, asker: Any, count: int) -> dict[str, Any]:
+    """What asking launches, one image at a time and all at once."""
+    generator = np.random.default_rng(1)
+    images = {
+        f"{place}.png": generator.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+        for place in range(count)
+    }
+    claims = questions(20, count)
+    row: dict[str, Any] = {"model": case.name, "claims_per_image": 20, "images": count}
+    least = needed(asker.reader, images, triples(claims))
+    ways = ("one at a time", "all at once")
+    for way, found in zip(ways, both(asker, images, claims), strict=True):
+        row[way] = {
+            "launches": found.passes / count,
+            "tokens": found.tokens / count,
+            "padding": (found.tokens - least) / count,
+            "ms": 1e3 * found.seconds / count,
+            "ms outside": 1e3 * (found.seconds - found.within) / count,
+        }
+        told = "  ".join(f"{name} {value:.2f}" for name, value in row[way].items())
+        print(
+            f"{case.name:9}  20 claims/image  {count} images, {way}, an image:  {told}", flush=True
+        )
+    device = torch.device(asker._options.device)
+    if device.type == "cuda":
+        work = device_work(lambda: (afresh(asker), asker.ask(images, claims)), device)
+        row["device"] = work
+        print(
+            f"{case.name:9}  {work['kernels'] / count:.0f} kernels an image, "
+            f"{1e6 * work['busy'] / max(work['kernels'], 1):.1f} us each; the card waits "
+            f"{100 * (1 - work['busy'] / work['whole']):.0f} % of "
+            f"{1e3 * work['whole'] / count:.2f} ms an image",
+            flush=True,
+        )
+    return row
+
+
+def measure(case: Case, asker: Any, repeats: int) -> list[dict[str, Any]]:
     reader = asker.reader
     rows = []
     generator = np.random.default_rng(0)
@@ -219,8 +263,7 @@ def measure(case: Case, options: Options, repeats: int) -> list[dict[str, Any]]:
             else:
                 plain = loop(asker, pixels, claims)
                 best["loop"] = min(best["loop"], clock(reader.device) - start)
-            asker._memory = asking.Memory()
-            getattr(reader, "_texts", {}).clear()
+            afresh(asker)
             start = clock(reader.device)
             answers = asker.ask(images, claims)
             if repeat:
@@ -263,6 +306,9 @@ def cases(names: list[str], folder: Path, divisor: int) -> list[Case]:
     found = []
     if "clip" in names:
         found.append(Case("clip-b32", f"clip:{clip_b32(folder / 'clip')}"))
+    for name in ("llava", "qwen2-vl"):
+        if name in names:
+            found.append(Case(name, f"vlm:{MAKERS[name](folder / name, width=256)}"))
     for name, language in (("blip2", "opt"), ("blip2-t5", "t5"), ("blip2-itm", "none")):
         if name in names:
             shaped = blip2_shaped(folder / name, language, widths=divisor, depths=divisor)
@@ -281,12 +327,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--models", nargs="+", default=["clip", "blip2", "blip2-t5", "blip2-itm", "tabletop"]
+        "--models",
+        nargs="+",
+        default=["clip", "blip2", "blip2-t5", "blip2-itm", "llava", "qwen2-vl", "tabletop"],
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--true-size", action="store_true")
+    parser.add_argument("--images", type=int, default=8, help="whose launches are counted")
+    parser.add_argument(
+        "--launches-only", action="store_true", help="count, and leave out the loop"
+    )
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -296,7 +348,10 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for case in cases(given.models, Path(folder), 1 if given.true_size else 4):
-            rows += measure(case, options, given.repeats)
+            asker = case.open(options)
+            if not given.launches_only and not case.reference.startswith("vlm:"):
+                rows += measure(case, asker, given.repeats)
+            rows.append(launches(case, asker, given.images))
     if given.out:
         given.out.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
 

@@ -27,7 +27,7 @@ from spatialtrust.backends import asking
 from spatialtrust.backends.base import Options
 from spatialtrust.backends.grounding_dino.phrases import tokenize
 from spatialtrust.backends.grounding_dino.suppression import select
-from spatialtrust.backends.loading import preprocess
+from spatialtrust.backends.preparing import preprocess
 from spatialtrust.backends.registry import open_asker, open_detector
 from tests.backends import tiny
 

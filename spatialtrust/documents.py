@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import numpy as np
 
 from spatialtrust.errors import FileError
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,27 +41,29 @@ LONGEST: Final = 16 << 20
 _MOST_DOTS: Final = 4096
 _PIECE: Final = 1 << 24
 _LONG_NUMBER: Final = re.compile(r"(?<![\d.])\d{19}")
+_LARGE_NUMBER: Final = re.compile(r"[eE]\+?\d{3}")
 
 
 def read_bytes(path: str | Path, most: int) -> bytes:
-    """A file's content, if it is no larger than so many bytes.
+    """A file's content, if it is no larger than so many bytes (the limit ``TEXT_BYTES``).
 
     Raises
     ------
     FileError: it is missing, cannot be read, or is larger.
     """
+    limit = allowed("TEXT_BYTES", most)
     try:
         with Path(path).open("rb") as stream:
             # What is asked for is laid out at once, so ask for what is there.
             size = os.fstat(stream.fileno()).st_size
-            content = stream.read(min(size, most) + 1)
-            while 0 < len(content) <= most and (more := stream.read(1 << 20)):
+            content = stream.read(min(size, limit) + 1)
+            while 0 < len(content) <= limit and (more := stream.read(1 << 20)):
                 content += more
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or error
         raise FileError(path, f"cannot be read ({told})", "check the path") from error
-    if len(content) > most:
-        raise FileError(path, f"is larger than {most:,} bytes", "split it, or give another file")
+    if len(content) > limit:
+        raise FileError(path, f"is larger than {limit:,} bytes", hint("TEXT_BYTES"))
     return content
 
 
@@ -109,7 +112,7 @@ def loads(text: str | bytes, *, finite: bool = False) -> Any:
 
     Parameters
     ----------
-    finite: whether ``NaN`` and ``Infinity`` are refused.
+    finite: whether ``NaN``, ``Infinity`` and numbers that no float holds are refused.
 
     Raises
     ------
@@ -131,6 +134,8 @@ def loads(text: str | bytes, *, finite: bool = False) -> Any:
         options["parse_int"] = _integer
     if finite:
         options["parse_constant"] = _not_finite
+        if "parse_int" in options or _LARGE_NUMBER.search(text):
+            options |= {"parse_int": _finite, "parse_float": _finite}
     try:
         return json.loads(text, **options)
     except RecursionError as error:  # only with a caller that is deep in its own calls
@@ -297,6 +302,13 @@ def _integer(digits: str) -> int | float:
     if len(digits) <= 20 and -(1 << 63) <= (value := int(digits)) < 1 << 63:
         return value
     return float(digits)
+
+
+def _finite(digits: str) -> int | float:
+    value = _integer(digits) if digits.lstrip("-").isdecimal() else float(digits)
+    if abs(value) == float("inf"):
+        raise ValueError(f"{digits[:20]} is larger than any number that can be held")
+    return value
 
 
 def _not_finite(name: str) -> NoReturn:

@@ -100,3 +100,38 @@ VERDICTS: Final = _schema(
     _field("reasons", REASONS, "codes, see reasons.py"),
     _field("meaning", pa.string(), "in space, in the picture; null: as written, or not told"),
 )
+
+SCORES: Final = _schema(
+    "evidence",
+    *EVIDENCE,
+    _field("p_true", pa.float32(), "calibrated P(a person calls the claim true)"),
+    _field("p_boxes", pa.float32(), "the same from boxes alone"),
+    _field("meaning", pa.string(), "in space, in the picture; null: as written, or not told"),
+)
+"""What the evidence of a run's claims was fused to."""
+
+SCENES: Final = _schema(
+    "scenes",
+    _field("image_id", pa.string(), "the image"),
+    _field("status", pa.string(), "ok, or why there is no graph"),
+    _field("objects", pa.int32(), "boxes of the image"),
+    _field("unpaired", pa.int32(), "objects no claim is about"),
+    _field("candidates", pa.int32(), "claims that could be edges"),
+    _field("edges", pa.int32(), "edges shown"),
+    _field("implied", pa.int32(), "edges believed and left out: others imply them"),
+    _field("far", pa.int32(), "edges believed and left out: of things far apart"),
+    _field("share_kept", pa.float64(), "edges believed, of the candidates"),
+    _field("labelled", pa.int32(), "candidates with a label"),
+    _field("precision", pa.float64(), "labelled edges that are true"),
+    _field("recall", pa.float64(), "true candidates that are edges"),
+    _field("graph", pa.string(), "node-link JSON, with the edges that were left out"),
+)
+"""One row per image of a run."""
+
+TABLES: Final = {
+    "images": IMAGES, "detections": DETECTIONS, "claims": CLAIMS, "answers": ANSWERS,
+    "evidence": EVIDENCE, "scores": SCORES,
+    "verdicts": pa.schema([*VERDICTS, *(field for field in CLAIMS if field.name != "claim_id")]),
+    "scenes": SCENES,
+}  # fmt: skip
+"""Tables of a run folder, in the order in which a run makes them; further columns may follow."""

@@ -14,24 +14,31 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def ahead(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> Iterator[_R]:
-    """Results in the order of their items; up to twice as many as threads wait to be used.
+def ahead(
+    work: Callable[[_T], _R], items: Iterable[_T], threads: int, waiting: int = 0
+) -> Iterator[_R]:
+    """Results in the order of their items, some of them made before they are asked for.
 
     Parameters
     ----------
-    threads: 1 or fewer: each result is made when it is asked for.
+    threads: 0: each result is made when it is asked for.
+    waiting: results that may wait to be used, if more than twice as many as threads.
 
     >>> list(ahead(len, ["a", "bcd", ""], threads=2))
     [1, 3, 0]
     """
-    if threads <= 1:
+    if threads <= 0:
         yield from map(work, items)
         return
-    waiting: deque[Future[_R]] = deque()
+    made: deque[Future[_R]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        try:
+            for item in items:
+                made.append(pool.submit(work, item))
+                if len(made) > max(waiting, 2 * threads):
+                    yield made.popleft().result()
+            while made:
+                yield made.popleft().result()
+        finally:
+            for unused in made:
+                unused.cancel()

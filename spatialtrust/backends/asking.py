@@ -1,14 +1,14 @@
 """From claims to rows of answers, whatever the architecture: one vision pass per picture.
 
 Every picture is encoded once and every distinct text asked of it is scored once, however many
-claims, forms and prompts share them (:mod:`spatialtrust.backends.asks`). What cannot be asked
-becomes a row that says why.
+claims, forms and prompts share them (:mod:`spatialtrust.backends.asks`); the next pictures are
+prepared meanwhile (:mod:`spatialtrust.backends.looking`). What cannot be asked becomes a row that
+says why.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from spatialtrust.backends.asks import OK, Plan
 from spatialtrust.backends.batching import Budget
+from spatialtrust.backends.looking import Eyes, Memory, look
 from spatialtrust.errors import InputError, suggest
 from spatialtrust.questions.prompts import STATEMENT
 from spatialtrust.questions.signals import ASKED, STATED
@@ -59,17 +60,8 @@ class Scores:
         self.status = np.full(rows, OK, dtype=object)
 
 
-class Reader(Protocol):
+class Reader(Eyes, Protocol):
     """One architecture: how it sees a picture and scores texts against it."""
-
-    @property
-    def picture_cost(self) -> float:
-        """Bytes of activations that one picture takes."""
-        ...
-
-    def encode(self, pixels: Sequence[Pixels]) -> Sequence[Any]:
-        """One vision pass; an array or tensor per picture."""
-        ...
 
     def spell(self, claim: Triple, prompt: str) -> Hashable:
         """The text, or texts, that ask a claim; equal ones are scored once."""
@@ -80,29 +72,6 @@ class Reader(Protocol):
     ) -> Scores:
         """Scores of asks (N,): ``texts[i]`` asked of ``features[picture[i]]``."""
         ...
-
-
-class Memory:
-    """The features of the pictures seen last, so that a later call need not encode them again."""
-
-    def __init__(self, capacity: int = 256 << 20) -> None:
-        self.capacity = capacity
-        self.size = 0
-        self._kept: OrderedDict[bytes, Any] = OrderedDict()
-
-    def get(self, key: bytes) -> Any | None:
-        """What was kept under a key, if it still is."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
-
-    def put(self, key: bytes, features: Any) -> None:
-        """Keep, and forget the oldest beyond the capacity."""
-        self._kept[key] = features
-        self.size += features.nbytes
-        while self.size > self.capacity:
-            _, oldest = self._kept.popitem(last=False)
-            self.size -= oldest.nbytes
 
 
 class ReadingAsker:
@@ -155,11 +124,8 @@ class ReadingAsker:
         )
         asks = plan.asks
         scores = Scores(len(asks.texts))
-        for window in _windows(asks.pictures, reader, self._budget):
-            _look(reader, self._budget, self._memory, window)
+        for window in look(asks.pictures, reader, self._budget, self._memory):
             _score(reader, window, asks.texts, scores)
-            for picture in window:
-                picture.features = None
         return _table(plan, scores, self.reference)
 
 
@@ -201,33 +167,6 @@ def ask_for(
         for (views, forms), prompts in wordings.items()
     ]
     return Answers.concat(parts).sorted()
-
-
-def _windows(
-    pictures: Sequence[Picture], reader: Reader, budget: Budget
-) -> list[Sequence[Picture]]:
-    """Pictures that are in memory together: as many as a few vision passes encode."""
-    count = max(1, 4 * int(budget.memory // reader.picture_cost))
-    return [pictures[start : start + count] for start in range(0, len(pictures), count)]
-
-
-def _look(reader: Reader, budget: Budget, memory: Memory, window: Sequence[Picture]) -> None:
-    """Encode the pictures that are not remembered."""
-    new: list[Picture] = []
-    for picture in window:
-        picture.features = memory.get(picture.key)
-        if picture.features is None:
-            new.append(picture)
-
-    def forward(places: list[int]) -> None:
-        encoded = reader.encode([new[place].pixels() for place in places])
-        for place, features in zip(places, encoded, strict=True):
-            new[place].features = features
-            memory.put(new[place].key, features)
-
-    failures = budget.run([reader.picture_cost] * len(new), forward)
-    for place, status in failures.items():
-        new[place].status = status
 
 
 def _score(reader: Reader, window: Sequence[Picture], texts: Sequence[Any], scores: Scores) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from spatialtrust.backends.ahead import ahead
+from spatialtrust.fusion.model import threads
 from spatialtrust.questions.prompts import question, reform
 from spatialtrust.questions.views import make_view, needs_boxes, parse_view
 from spatialtrust.relations import RELATIONS
@@ -75,8 +77,11 @@ class Asks:
         self.pictures: list[Picture] = []
         self.texts: list[Any] = []
         self._images, self._spell = images, spell
-        self._digests = {name: _digest(pixels) for name, pixels in images.items()}
+        count = threads() if len(images) > 1 and threads() > 1 else 0
+        digests = ahead(_digest, images.values(), count)
+        self._digests = dict(zip(images, digests, strict=True))
         self._places: dict[bytes, int] = {}
+        self._whole: dict[tuple[str, str], int] = {}
         self._asks: dict[tuple[int, Hashable], int] = {}
         self._spelled: dict[tuple[Triple, str], Hashable] = {}
 
@@ -94,9 +99,15 @@ class Asks:
         return self._number(self._picture(claim, put.view), self._text(asked, put.prompt))
 
     def _picture(self, claim: _Claim, view: str) -> int:
-        around = claim.boxes if needs_boxes(view) else claim.boxes[:0, 0]
-        digest = self._digests[claim.image_id]
-        picture = Picture(self._images[claim.image_id], digest, view, around)
+        if needs_boxes(view):
+            return self._place(claim.image_id, view, claim.boxes)
+        if (claim.image_id, view) not in self._whole:
+            place = self._place(claim.image_id, view, claim.boxes[:0, 0])
+            self._whole[claim.image_id, view] = place
+        return self._whole[claim.image_id, view]
+
+    def _place(self, image_id: str, view: str, boxes: NDArray[np.float32]) -> int:
+        picture = Picture(self._images[image_id], self._digests[image_id], view, boxes)
         if picture.key not in self._places:
             self._places[picture.key] = len(self.pictures)
             self.pictures.append(picture)
@@ -213,4 +224,5 @@ def _says(subject: str | None, relation: str | None, object: str | None) -> Trip
 
 def _digest(pixels: Pixels) -> bytes:
     shape = np.array(pixels.shape, dtype=np.int64).tobytes()
-    return hashlib.blake2b(pixels.tobytes(), key=shape, digest_size=16).digest()
+    content = np.ascontiguousarray(pixels).reshape(-1).data
+    return hashlib.blake2b(content, key=shape, digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""Batches that fit in memory, and what happens when one does not.
+"""Batches that fit in memory and pad little, and what happens when one does not fit.
 
 When a batch runs out of memory the budget is halved and the batch tried again in parts. When it
 fails for another reason it is split until the item that fails stands alone. Items that fail alone
@@ -8,7 +8,7 @@ get a status; the others get their results.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spatialtrust.errors import BackendError
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OUT_OF_MEMORY = "out_of_memory"
+OUT_OF_MEMORY: Final = "out_of_memory"
+_PADDING: Final = 0.25
+"""Share of a group that may be padding."""
+_SMALL: Final = 1 / 16
+"""Share of the memory below which a pass takes as long as a smaller one: it is all launches."""
 
 
 class Budget:
@@ -56,14 +60,12 @@ class Budget:
             except BackendError:
                 raise  # the backend itself is gone: no smaller batch helps
             except Exception as error:
-                exhausted = _ran_out(error)
+                full = exhausted(error)
                 if len(group) == 1:
-                    failures[group[0]] = (
-                        OUT_OF_MEMORY if exhausted else f"failed: {type(error).__name__}: {error}"
-                    )
+                    failures[group[0]] = reason(error)
                     logger.error("one item failed alone and is left out: %s", error)
                     continue
-                if exhausted:
+                if full:
                     self.memory = max(costs[place] for place in group) * len(group) / 2
                     logger.warning(
                         "out of memory with %d items; going on with at most %.0f MiB a batch",
@@ -78,12 +80,17 @@ class Budget:
         return failures
 
     def _first(self, waiting: list[list[int]], costs: Sequence[float]) -> list[int]:
-        """The first items that fit together; what is left of them waits."""
+        """The first items that fit together; what is left of them waits.
+
+        A group also ends where more of it would be padding than is worth a pass.
+        """
         places = waiting.pop()
-        largest, count = 0.0, 0
+        largest, together, count = 0.0, 0.0, 0
         for place in places:
-            largest = max(largest, costs[place])
-            if count and largest * (count + 1) > self.memory:
+            largest, together = max(largest, costs[place]), together + costs[place]
+            whole = largest * (count + 1)
+            worth = max(_PADDING * whole, _SMALL * self.memory)
+            if count and (whole > self.memory or whole - together > worth):
                 break
             count += 1
         if places[count:]:
@@ -91,7 +98,17 @@ class Budget:
         return places[:count]
 
 
-def _ran_out(error: Exception) -> bool:
+def reason(error: Exception) -> str:
+    """The status of an item that failed.
+
+    >>> reason(ValueError("bad pixels")), reason(MemoryError())
+    ('failed: ValueError: bad pixels', 'out_of_memory')
+    """
+    return OUT_OF_MEMORY if exhausted(error) else f"failed: {type(error).__name__}: {error}"
+
+
+def exhausted(error: Exception) -> bool:
+    """Whether an error says that there is no memory left."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and ("out of memory" in str(error) or "can't allocate memory" in str(error))

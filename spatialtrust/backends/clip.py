@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from spatialtrust.backends import asking
-from spatialtrust.backends.asks import OK
 from spatialtrust.backends.batching import Budget
+from spatialtrust.backends.known import numbered
+from spatialtrust.backends.layout import additive, lay
 from spatialtrust.backends.loading import (
     Checkpoint,
     device_of,
@@ -24,9 +25,10 @@ from spatialtrust.backends.loading import (
     load_model,
     load_tokenizer,
     locate,
-    preprocess,
 )
-from spatialtrust.backends.packing import best_size, plant, stack
+from spatialtrust.backends.looking import embed
+from spatialtrust.backends.packing import best_size, plant
+from spatialtrust.backends.preparing import Prepares
 from spatialtrust.errors import BackendError
 from spatialtrust.questions.prompts import STATEMENT, alternatives, caption
 
@@ -46,7 +48,7 @@ _KEPT_TEXTS: Final = 100_000
 """Text embeddings that are remembered: 200 MB at 512 numbers each."""
 
 
-class ClipReader:
+class ClipReader(Prepares):
     """The loaded model: embeds pictures and texts, scores captions."""
 
     def __init__(self, checkpoint: Checkpoint, options: Options, budget: Budget) -> None:
@@ -69,12 +71,12 @@ class ClipReader:
         patches = (config.image_size // config.patch_size) ** 2 + 1
         return float(patches * config.hidden_size * _ACTIVATIONS * self.dtype.itemsize)
 
-    def encode(self, pixels: Sequence[Pixels]) -> Sequence[NDArray[np.float32]]:
+    def encode(self, prepared: Sequence[torch.Tensor]) -> Sequence[NDArray[np.float32]]:
         """Unit embedding (d,) per picture."""
         import torch
 
         with torch.inference_mode():
-            values = preprocess(self.processor, pixels, self.device, self.dtype)
+            values = self.gathered(prepared)
             found = self.model.get_image_features(pixel_values=values).pooler_output
         return list(_unit(found))
 
@@ -90,19 +92,23 @@ class ClipReader:
     ) -> asking.Scores:
         """See ``Reader.score``."""
         scores = asking.Scores(len(texts))
-        embedded = self.embed(list(dict.fromkeys(text for ask in texts for text in ask)))
+        captions, which = numbered([text for ask in texts for text in ask])
+        found = list(self.embed(captions).values())
         seen = np.stack(features)
-        for size in {len(ask) for ask in texts}:
-            rows = np.array([row for row, ask in enumerate(texts) if len(ask) == size])
-            for row in rows:
-                failed = [f for f in map(embedded.get, texts[row]) if isinstance(f, str)]
-                if failed:
-                    scores.status[row] = failed[0]
-            rows = rows[scores.status[rows] == OK]
-            if len(rows):
-                captions = np.stack([np.stack([embedded[t] for t in texts[row]]) for row in rows])
-                cosine = np.einsum("rkd,rd->rk", captions, seen[picture[rows]])
-                self._compare(scores, rows, cosine)
+        unknown = np.full_like(seen[0], np.nan)
+        table = np.stack([unknown if isinstance(row, str) else row for row in found])
+        counts = np.array([len(ask) for ask in texts])
+        first = np.cumsum(counts) - counts
+        for size in np.unique(counts):
+            rows = np.flatnonzero(counts == size)
+            said = which[first[rows, None] + np.arange(size)]
+            cosine = np.einsum("rkd,rd->rk", table[said], seen[picture[rows]])
+            fits = np.isfinite(cosine).all(axis=1)
+            self._compare(scores, rows[fits], cosine[fits])
+            for row, asked in zip(rows[~fits], said[~fits], strict=True):
+                scores.status[row] = next(
+                    f for f in (found[t] for t in asked) if isinstance(f, str)
+                )
         return scores
 
     def _compare(
@@ -165,13 +171,15 @@ class ClipReader:
         import torch
 
         with torch.inference_mode():
-            rows = stack(trees, 0, self.dtype, self.device)
+            rows = lay(trees, self.device)
             states = self.model.text_model(
-                input_ids=rows.tokens, attention_mask=rows.mask, position_ids=rows.positions
+                input_ids=rows.tokens,
+                attention_mask=additive(rows.visible, self.dtype),
+                position_ids=rows.positions,
             ).last_hidden_state
-            place = np.concatenate([np.full(len(t.sequences), i) for i, t in enumerate(trees)])
-            leaf = np.concatenate([tree.leaves for tree in trees])
-            return _unit(self.model.text_projection(states[place, leaf]))
+            row = np.repeat(np.arange(len(trees)), [len(tree.sequences) for tree in trees])
+            leaf = rows.places[row, np.concatenate([tree.leaves for tree in trees])]
+            return _unit(self.model.text_projection(states[row, leaf]))
 
     def _padded(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of texts padded to the full length, as SigLIP was trained."""
@@ -213,16 +221,7 @@ class Clip(asking.ReadingAsker):
         ------
         BackendError: an image cannot be embedded.
         """
-        rows: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(images)
-
-        def forward(places: list[int]) -> None:
-            encoded = self.reader.encode([images[place] for place in places])
-            for place, row in zip(places, encoded, strict=True):
-                rows[place] = row
-
-        failures = self._budget.run([self.reader.picture_cost] * len(images), forward)
-        for place, status in failures.items():
-            raise BackendError(f"{self.reference}: image {place} has no embedding: {status}")
+        rows = embed(images, self.reader, self._budget, self.reference)
         return np.stack(rows) if rows else np.zeros((0, self._width), dtype=np.float32)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -22,8 +22,9 @@ from spatialtrust.backends.loading import (
     load_image_processor,
     load_model,
     locate,
-    preprocess,
 )
+from spatialtrust.backends.looking import embed
+from spatialtrust.backends.preparing import Prepares
 from spatialtrust.errors import BackendError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Encoder:
         self._budget = Budget(options.memory)
 
     @cached_property
-    def _loaded(self) -> tuple[Any, Any, torch.device, torch.dtype]:
+    def _eyes(self) -> _Tower:
         device = device_of(self._options)
         dtype = dtype_of(self._options, device)
         model = load_model(self._checkpoint, "AutoModel", device, dtype)
@@ -64,7 +65,7 @@ class Encoder:
                 f"{self.reference}: {self._checkpoint.model_type} does not look at images; give an "
                 "image encoder, such as encoder:facebook/dinov2-base"
             )
-        return model, load_image_processor(self._checkpoint), device, dtype
+        return _Tower(model, load_image_processor(self._checkpoint), device, dtype)
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Float32 (N, d), of whatever length the model makes them.
@@ -73,24 +74,8 @@ class Encoder:
         ------
         BackendError: an image cannot be embedded.
         """
-        model, processor, device, dtype = self._loaded
-        rows: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(images)
-
-        def forward(places: list[int]) -> None:
-            import torch
-
-            with torch.inference_mode():
-                values = preprocess(processor, [images[place] for place in places], device, dtype)
-                found = pooled(model(pixel_values=values).last_hidden_state)
-            for place, row in zip(places, found.float().cpu().numpy(), strict=True):
-                rows[place] = row
-
-        width = int(getattr(model.config, "hidden_size", None) or max(_widths(model.config)))
-        cost = float(_TOKENS * width * _ACTIVATIONS * dtype.itemsize)
-        failures = self._budget.run([cost] * len(images), forward)
-        for place, status in failures.items():
-            raise BackendError(f"{self.reference}: image {place} has no embedding: {status}")
-        return np.stack(rows) if rows else np.zeros((0, width), dtype=np.float32)
+        rows = embed(images, self._eyes, self._budget, self.reference)
+        return np.stack(rows) if rows else np.zeros((0, self._eyes.width), dtype=np.float32)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """There are none.
@@ -103,6 +88,29 @@ class Encoder:
             f"{self.reference} reads no texts ({len(texts)} were given); embed images alone with "
             "it (--images-only), as a second encoder beside a CLIP"
         )
+
+
+class _Tower(Prepares):
+    """The loaded model."""
+
+    def __init__(
+        self, model: Any, processor: Any, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.model, self.processor, self.device, self.dtype = model, processor, device, dtype
+        self.width = int(getattr(model.config, "hidden_size", None) or max(_widths(model.config)))
+
+    @property
+    def picture_cost(self) -> float:
+        """Bytes of activations per picture."""
+        return float(_TOKENS * self.width * _ACTIVATIONS * self.dtype.itemsize)
+
+    def encode(self, prepared: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
+        """Features (d,) per picture."""
+        import torch
+
+        with torch.inference_mode():
+            found = pooled(self.model(pixel_values=self.gathered(prepared)).last_hidden_state)
+        return list(found.float().cpu().numpy())
 
 
 def pooled(states: torch.Tensor) -> torch.Tensor:

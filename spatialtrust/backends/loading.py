@@ -11,18 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialtrust.backends.ahead import ahead
 from spatialtrust.backends.bundles import cached_snapshot, revision_of
 from spatialtrust.documents import read_object
 from spatialtrust.errors import BackendError, MissingDependencyError
-from spatialtrust.fusion.model import threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
 
     from spatialtrust.backends.base import Options
 
@@ -193,29 +189,6 @@ def _without_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def preprocess(
-    processor: Any, pixels: Sequence[NDArray[np.uint8]], device: torch.device, dtype: torch.dtype
-) -> torch.Tensor:
-    """Images (H, W, 3) as the model's input (B, 3, h, w).
-
-    For a GPU they are prepared on threads, one each, and copied from pinned memory: one core takes
-    longer to prepare a picture than the GPU to look at it.
-    """
-
-    def prepare(images: list[NDArray[np.uint8]]) -> torch.Tensor:
-        made = processor(images=images, return_tensors="pt", input_data_format="channels_last")
-        values: torch.Tensor = made["pixel_values"]
-        return values
-
-    if device.type != "cuda" or len(pixels) == 1:
-        whole = prepare(list(pixels))
-    else:
-        whole = import_torch().cat(list(ahead(prepare, ([one] for one in pixels), threads())))
-    if device.type == "cuda":
-        return whole.pin_memory().to(device, non_blocking=True).to(dtype)
-    return whole.to(device=device, dtype=dtype)
 
 
 def import_torch() -> Any:

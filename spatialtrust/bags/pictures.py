@@ -16,6 +16,7 @@ import numpy as np
 from spatialtrust.errors import InputError
 from spatialtrust.io.deep import grey_of
 from spatialtrust.io.names import plain_name
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -192,10 +193,9 @@ def _values(message: Any) -> tuple[NDArray[Any], str]:
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise InputError(f"the picture is {width} x {height} pixels")
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f"the picture is {width} x {height} pixels; at most {MAX_PIXELS:,} are decoded"
-        )
+    if width * height > (limit := allowed("BAG_PIXELS", MAX_PIXELS)):
+        problem = f"the picture is {width} x {height} pixels; at most {limit:,} are decoded"
+        raise InputError(f"{problem}; {hint('BAG_PIXELS')}")
 
 
 def _opened(data: bytes) -> Any:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from spatialtrust.bags.reading import Scanned
 
+_SOUND: Final = "FROM messages WHERE typeof(timestamp) = 'integer' AND typeof(data) = 'blob'"
+"""A cell of sqlite may hold a value of any type, whatever its column says."""
+_COUNTED: Final = "topic_id, COUNT(*), MIN(timestamp), MAX(timestamp)"
 _LANGUAGE: Final = {"ros2msg": "ros2msg", "ros2idl": "ros2idl"}
 
 
@@ -32,10 +35,8 @@ def summarise(path: Path) -> Summary | None:
             topics = _topics(file)
             if file.execute("PRAGMA writable_schema").fetchone()[0]:
                 return None  # it breaks off
-            rows = file.execute(
-                "SELECT topic_id, COUNT(*), MIN(timestamp), MAX(timestamp) FROM messages "
-                "GROUP BY topic_id"
-            ).fetchall()
+            counted = f"SELECT {_COUNTED} {_SOUND} GROUP BY topic_id"
+            rows = file.execute(counted).fetchall()
     except (sqlite3.Error, UnicodeDecodeError):
         return None
     known = {topics[number].name: count for number, count, _, _ in rows if number in topics}
@@ -53,10 +54,15 @@ def scan(path: Path) -> Iterator[Scanned]:
         with closing(_connected(path)) as file:
             topics = _topics(file)
             yield from topics.values()
-            rows = file.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id")
-            for number, log_time, data in rows:
+            query = f"SELECT topic_id, timestamp, data {_SOUND} ORDER BY id"
+            sound = 0
+            for number, log_time, data in file.execute(query):
+                sound += 1
                 if number in topics:
                     yield Message(topics[number].name, log_time, data)
+            odd = file.execute("SELECT COUNT(*) FROM messages").fetchone()[0] - sound
+            if odd:
+                yield Lost(f"{odd} of its messages have no time, or no bytes")
     except (sqlite3.Error, UnicodeDecodeError) as error:
         yield Lost(f"it breaks off, or is damaged ({error})")
 
@@ -93,7 +99,9 @@ def _topics(file: sqlite3.Connection) -> dict[int, Topic]:
     return {
         number: Topic(name, kind, form, *definitions.get(kind, ("", b"")))
         for number, name, kind, form in file.execute(
-            "SELECT id, name, type, serialization_format FROM topics"
+            "SELECT id, name, type, serialization_format FROM topics WHERE typeof(id) = 'integer' "
+            "AND typeof(name) = 'text' AND typeof(type) = 'text' "
+            "AND typeof(serialization_format) = 'text'"
         )
     }
 

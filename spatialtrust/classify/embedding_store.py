@@ -225,6 +225,10 @@ class EmbeddingStore:
             digests[start : start + DIGEST]: start // DIGEST
             for start in range(0, rows * DIGEST, DIGEST)
         }
+        if len(self._rows) < rows:
+            raise FileError(
+                self.path / "digests.bin", "names an image twice", "remove its folder, and embed"
+            )
 
     def _trim(self) -> None:
         """Drop what a killed run left of a row."""
@@ -279,6 +283,8 @@ def _manifest(path: Path) -> tuple[Recipe, int]:
             texts = (recipe.kind, recipe.model, recipe.preprocessing)
             if not all(isinstance(value, str) for value in texts):
                 raise ValueError("its recipe holds a value of another type")
+            if recipe.kind not in ("image", "text"):
+                raise ValueError(f'its kind is "{recipe.kind:.40}"; valid: image, text')
             if not isinstance(dimension, int) or not 0 < dimension <= MOST_COLUMNS:
                 raise ValueError(f"its dimension is {dimension!r:.40}")
     except (ValueError, KeyError, TypeError) as error:

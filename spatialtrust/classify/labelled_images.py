@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from spatialtrust.documents import loads, read_object
 from spatialtrust.errors import ColumnError, FileError, RowError
 from spatialtrust.io.names import plain_name, unique_names
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +51,8 @@ class LabelledImage:
     image_id: POSIX path relative to the root, or archive and key.
     split: train, calibration, test, or empty.
     class_name, caption: what it shows; None where not known.
-    read: gives the encoded bytes; raises OSError where that fails.
+    read: gives the encoded bytes; raises OSError where that fails, ValueError where no file can
+        have this name.
     """
 
     image_id: str
@@ -173,10 +175,10 @@ def _entry(
         )
     posix = PurePosixPath(path.replace("\\", "/"))
     return LabelledImage(
-        posix.as_posix(),
+        plain_name(posix.as_posix()),
         split,
-        None if class_name is None else str(class_name),
-        None if caption is None else str(caption),
+        None if class_name is None else plain_name(str(class_name)),
+        None if caption is None else plain_name(str(caption)),
         (root / posix).read_bytes,
     )
 
@@ -228,12 +230,10 @@ def _pairs(path: Path, archive: tarfile.TarFile) -> Iterator[LabelledImage]:
         if (current := f"{folder}/{stem}" if folder else stem) != key:
             yield from _pair(path, key, parts)
             key, parts = current, {}
-        if sum(map(len, parts.values())) + member.size > LARGEST_MEMBER:
-            raise FileError(
-                path,
-                f'holds "{plain_name(current)}" of more than {LARGEST_MEMBER} bytes',
-                "a photo and its notes take less; do not trust this archive",
-            )
+        limit = allowed("MEMBER_BYTES", LARGEST_MEMBER)
+        if sum(map(len, parts.values())) + member.size > limit:
+            problem = f'holds "{plain_name(current)}" of more than {limit:,} bytes'
+            raise FileError(path, problem, hint("MEMBER_BYTES"))
         content = archive.extractfile(member)
         parts[f".{ending.lower()}"] = content.read() if content is not None else b""
     yield from _pair(path, key, parts)
@@ -245,13 +245,12 @@ def _pair(path: Path, key: str | None, parts: dict[str, bytes]) -> Iterator[Labe
         return
     caption: str | None = None
     if ".txt" in parts:
-        caption = parts[".txt"].decode("utf-8", errors="replace").strip()
+        caption = parts[".txt"].decode("utf-8", errors="replace")
     elif ".json" in parts:
         try:
             caption = loads(parts[".json"]).get("caption")
         except (ValueError, AttributeError):
             caption = None
     name = plain_name(f"{path.name}/{key}")
-    yield LabelledImage(
-        name, "", None, caption if isinstance(caption, str) else None, lambda: image
-    )
+    caption = plain_name(caption) if isinstance(caption, str) else None
+    yield LabelledImage(name, "", None, caption, lambda: image)

@@ -29,7 +29,6 @@ from spatialtrust.cli.classify_arrays import (
     Logits,
     LogitScale,
     Texts,
-    class_names,
     grouped_options,
     method_options,
     read_splits,
@@ -94,6 +93,7 @@ def embed(
     from spatialtrust.backends.registry import open_embedder
     from spatialtrust.classify.embedded_images import embed_images
     from spatialtrust.classify.labelled_images import labelled_images
+    from spatialtrust.io.text import read_lines
 
     with progress("images") as report:
         table = embed_images(
@@ -101,7 +101,7 @@ def embed(
             open_embedder(backend),
             labelled_images(source, images=images),
             name=name,
-            classes=None if classes is None else class_names(classes),
+            classes=None if classes is None else read_lines(classes),
             template=template,
             images_only=images_only,
             batch_size=batch_size,

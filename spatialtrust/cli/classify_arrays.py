@@ -10,7 +10,7 @@ import typer
 
 from spatialtrust.cli.output import say
 from spatialtrust.documents import loads
-from spatialtrust.errors import FileError, InputError
+from spatialtrust.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +94,7 @@ def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
         split_from_files,
         splits_from_arrays,
     )
+    from spatialtrust.io.text import read_lines
 
     named = {
         split: dict(zip(_ROLES, row, strict=True))
@@ -118,7 +119,7 @@ def read_splits(files: ArrayFiles) -> dict[str, EmbeddedImages]:
     return splits_from_arrays(
         {split: split_from_files(roles) for split, roles in named.items()},
         None if files.texts is None else read_array(files.texts, "texts"),
-        class_names=() if files.classes is None else tuple(class_names(files.classes)),
+        class_names=() if files.classes is None else tuple(read_lines(files.classes)),
         logit_scale=100.0 if files.logit_scale is None else files.logit_scale,
         layers=None if files.last_layers is None else read_layers(files.last_layers, tuple(named)),
     )
@@ -157,17 +158,6 @@ def grouped_options(given: list[str]) -> dict[str, dict[str, Any]]:
             raise InputError(f'--option "{text}" is no {valid}')
         options.setdefault(method, {})[name] = value
     return options
-
-
-def class_names(path: Path) -> list[str]:
-    """Class names, one per line."""
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(
-            path, f"cannot be read ({error})", "give class names, one per line"
-        ) from error
-    return [name for name in names if name]
 
 
 def _pair(text: str, valid: str) -> tuple[str, Any]:

@@ -22,6 +22,7 @@ from spatialtrust.cli import report as cli_report
 from spatialtrust.cli.output import Commands, emit, for_people, plain, plain_errors, say, say_faults
 from spatialtrust.defaults import MIN_CONFIDENCE, TRUST_MODEL
 from spatialtrust.documents import read_object
+from spatialtrust.limits import check_environment
 
 app = typer.Typer(
     name="spatialtrust",
@@ -63,7 +64,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    pass
+    check_environment()
 
 
 @app.command()

@@ -479,17 +479,11 @@ def _detector(detections: Path | None, detector: str | None) -> str | None:
 
 
 def _phrases(objects: str | None, vocabulary: Path | None) -> list[str] | None:
-    from spatialtrust.errors import FileError
+    from spatialtrust.io.text import read_lines
 
     if vocabulary is None:
         return _listed(objects)
-    try:
-        lines = vocabulary.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(vocabulary, f"cannot be read ({error})", "give a phrase per line") from (
-            error
-        )
-    return [*(_listed(objects) or ()), *(line.strip() for line in lines if line.strip())]
+    return [*(_listed(objects) or ()), *read_lines(vocabulary)]
 
 
 def _listed(text: str | None) -> list[str] | None:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from spatialtrust.backends.blip2.replies import loglik
-from spatialtrust.backends.packing import plant, stack
+from spatialtrust.backends.layout import behind
+from spatialtrust.backends.packing import plant
 from spatialtrust.csp.vlm import Blip2
 
 if TYPE_CHECKING:
@@ -154,19 +155,13 @@ def _as_trees(
     for start in range(0, len(jobs), PICTURES):
         group = jobs[start : start + PICTURES]
         seen = shown[torch.tensor([place for place, _, _ in group], device=vlm.device)]
-        dtype = language.get_input_embeddings().weight.dtype
-        rows = stack([tree for _, _, tree in group], seen.shape[1], dtype, vlm.device)
-        embedded = language.get_input_embeddings()(rows.tokens)
-        states = language.base_model(
-            inputs_embeds=torch.cat([seen.to(dtype), embedded], dim=1),
-            attention_mask=rows.mask,
-            position_ids=rows.positions,
-            use_cache=False,
-        ).last_hidden_state[:, seen.shape[1] :]
+        rows, inputs = behind(seen, [tree for _, _, tree in group], language.get_input_embeddings())
+        states = language.base_model(**inputs, use_cache=False).last_hidden_state
+        states = states[:, seen.shape[1] :]
         for number, (_, mine, tree) in enumerate(group):
             nodes = np.flatnonzero(tree.parent >= 0)
-            parents = torch.from_numpy(tree.parent[nodes]).to(vlm.device)
-            targets = rows.tokens[number][torch.from_numpy(nodes).to(vlm.device)]
+            parents = rows.places[number, tree.parent[nodes]]
+            targets = rows.tokens[number, rows.places[number, nodes]]
             node = np.zeros(len(tree))
             node[nodes] = loglik(states[number][parents], head, targets).double().cpu().numpy()
             row, reply = np.divmod(tree.sequences, len(said))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from spatialtrust.backends.loading import preprocess
+from spatialtrust.backends.preparing import preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

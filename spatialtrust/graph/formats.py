@@ -19,6 +19,7 @@ from spatialtrust.decision.commit_gate import rule_from_dict
 from spatialtrust.documents import check_xml, loads
 from spatialtrust.errors import InputError, SchemaVersionError
 from spatialtrust.graph.candidates import CANDIDATES
+from spatialtrust.graph.checking import check_claims, check_facts
 from spatialtrust.graph.graphml import graphml
 from spatialtrust.graph.node_link import NODE_COLUMNS
 from spatialtrust.graph.prompt import to_text
@@ -73,6 +74,8 @@ def from_dict(data: Mapping[str, Any], source: str = "scene graph") -> SceneGrap
             for node in data["nodes"]
         ]
         table = pa.Table.from_pylist(candidates, schema=CANDIDATES)
+        check_facts(facts, data["nodes"], source)
+        check_claims(table, len(edges), {node["id"] for node in data["nodes"]}, source)
         return SceneGraph(
             facts["image_id"],
             facts["width"],
@@ -117,7 +120,7 @@ def to_json(data: Mapping[str, Any]) -> str:
 def from_json(text: str, source: str = "scene graph") -> SceneGraph:
     """Inverse of :func:`to_json`."""
     try:
-        data = loads(text)
+        data = loads(text, finite=True)
     except ValueError as error:
         raise InputError(f"{source}: is not JSON ({error})") from error
     return from_dict(data, source)

@@ -22,6 +22,7 @@ from spatialtrust.errors import FileError, InputError
 from spatialtrust.io.deep import grey_of, is_deep, rgb_of, stored_deep, stored_unsigned
 from spatialtrust.io.frames import SIDEWAYS
 from spatialtrust.io.names import few, unique_names, was_unclean
+from spatialtrust.limits import allowed, hint
 from spatialtrust.schema import IMAGES
 
 if TYPE_CHECKING:
@@ -155,19 +156,19 @@ def read_header(uri: str | Path) -> Header:
                 width, height = height, width
     except Exception as error:
         return Header(None, None, sha256, f"unreadable: {_reason(error)}")
-    if width * height > (most := most_pixels(len(content))):
-        problem = f"too_large: {width} x {height} pixels, at most {most:,} are decoded"
+    if width * height > (limit := most_pixels(len(content))):
+        problem = f"too_large: {width} x {height} pixels, at most {limit:,} are decoded"
         return Header(width, height, sha256, f"{problem} of {len(content):,} bytes")
     return Header(width, height, sha256, "ok")
 
 
 def most_pixels(size: int) -> int:
-    """How many pixels are decoded of a file of so many bytes.
+    """How many pixels are decoded of a file of so many bytes; the limit ``PIXELS``.
 
     >>> most_pixels(1000), most_pixels(5_000_000), most_pixels(1 << 30)
     (48000000, 80000000, 200000000)
     """
-    return min(MAX_PIXELS, max(ANY_FILE, PIXELS_A_BYTE * size))
+    return allowed("PIXELS", min(MAX_PIXELS, max(ANY_FILE, PIXELS_A_BYTE * size)))
 
 
 def read_orientation(uri: str | Path) -> int:
@@ -212,9 +213,8 @@ def decode(content: bytes, uri: str | Path) -> NDArray[np.uint8]:
     try:
         with _quiet(), Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > most_pixels(len(content)):
-                raise FileError(
-                    uri, f"has {image.width} x {image.height} pixels", "make it smaller"
-                )
+                problem = f"has {image.width} x {image.height} pixels"
+                raise FileError(uri, problem, hint("PIXELS"))
             deep, unsigned = stored_deep(image), stored_unsigned(image)
             pixels = _rgb(ImageOps.exif_transpose(image), unsigned=unsigned)
             return rgb_of(content, uri, pixels) if deep else pixels
@@ -243,8 +243,9 @@ def held_pixels(image: Any) -> NDArray[np.uint8]:
         image = _array_image(image)
     if not image.width or not image.height:
         raise InputError(f"the image has {image.width} x {image.height} pixels; give one with some")
-    if image.width * image.height > MAX_PIXELS:
-        raise InputError(f"the image has {image.width} x {image.height} pixels; make it smaller")
+    if image.width * image.height > allowed("PIXELS", MAX_PIXELS):
+        problem = f"the image has {image.width} x {image.height} pixels"
+        raise InputError(f"{problem}; {hint('PIXELS')}")
     try:
         with _quiet():
             unsigned = hasattr(image, "tile") and stored_unsigned(image)

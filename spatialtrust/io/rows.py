@@ -27,6 +27,7 @@ from spatialtrust.errors import ColumnError, FileError, RowError
 from spatialtrust.io.encodings import DELIMITERS, as_utf8, sniff_delimiter
 from spatialtrust.io.parquet import read_parquet
 from spatialtrust.io.scene_graph_files import relation_rows
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -137,16 +138,17 @@ def _content(path: Path) -> tuple[bytes, FileError | None]:
     if not path.name.lower().endswith(".gz"):
         return content, None
     pieces: list[bytes] = []
-    most = max(LEAST_UNPACKED, MOST_UNPACKED * len(content))
-    left = most
+    limit = allowed("UNPACKED_BYTES", max(LEAST_UNPACKED, MOST_UNPACKED * len(content)))
+    left = limit
     try:
         while content:  # an archive may have several members
             member = zlib.decompressobj(zlib.MAX_WBITS | 16)
             pieces.append(member.decompress(content, left + 1))
             left -= len(pieces[-1])
             if left < 0:
-                remedy = "unpack it yourself if it is what you want, and give the plain file"
-                raise FileError(path, f"unpacks to more than {most >> 20} MiB", remedy)
+                raise FileError(
+                    path, f"unpacks to more than {limit:,} bytes", hint("UNPACKED_BYTES")
+                )
             if not member.eof:
                 raise zlib.error("it ends before its end mark")
             content = member.unused_data.lstrip(b"\0")
@@ -175,6 +177,9 @@ def _jsonl(content: bytes, source: str, broken: FileError | None) -> RawRows:
             read_options=pa.json.ReadOptions(block_size=min(max(len(content), 1), 1 << 26)),
             parse_options=pa.json.ParseOptions(explicit_schema=fixed),
         )
+        # Where the first list of a column begins with null, Arrow loses the null, and all values
+        # behind it move up, those of other rows too; the lengths then do not fit.
+        table.validate()
         if len(table) != len(lines):
             raise pa.ArrowInvalid("an object spans several lines")
         if any(depth_of_type(field.type) > DEPTH for field in table.schema):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.documents import MOST_JSON, loads, read_bytes
 from spatialtrust.errors import FileError
 from spatialtrust.io.encodings import as_utf8
+from spatialtrust.io.names import plain_name
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log: Final = logging.getLogger("spatialtrust")
 
 
 def read_text(path: Path) -> tuple[str, str | None]:
@@ -21,6 +25,21 @@ def read_text(path: Path) -> tuple[str, str | None]:
     """
     content, note = as_utf8(read_bytes(path, MOST_JSON))
     return content.decode("utf-8", errors="replace"), note and f"{path}: {note}"
+
+
+def read_lines(path: Path) -> list[str]:
+    """Names, one per line; blank lines are none, and an assumed encoding is logged.
+
+    Raises
+    ------
+    FileError: there is no such file, or it cannot be read.
+    """
+    if not path.is_file():
+        raise FileError(path, "is no file", "give a text file of names, one per line")
+    text, note = read_text(path)
+    if note is not None:
+        log.info("%s", note)
+    return [name for line in text.splitlines() if (name := plain_name(line))]
 
 
 def parse_json(text: str, path: Path) -> Any:

@@ -8,9 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from spatialtrust.documents import loads
 from spatialtrust.errors import InputError
-from spatialtrust.graph.formats import from_dict
+from spatialtrust.graph.formats import parse
 from spatialtrust.io.detections import boxes_held
 from spatialtrust.io.images import held_pixels, list_images
 from spatialtrust.io.names import plain_name
@@ -125,7 +124,7 @@ class SpatialTrust:
         row = unnest(batch, "scenes").to_pylist()[0]
         if row["graph"] is None:
             raise InputError(f"{image}: {row['status']}")
-        return from_dict(loads(row["graph"]))
+        return parse(row["graph"], "json")
 
     def graphs(
         self, images: Iterable[str | Path], out: str | Path, objects: str | Sequence[str] = ()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from spatialtrust import __version__
 from spatialtrust.bags.writing import GraphWriter, join
 from spatialtrust.documents import read_object
-from spatialtrust.errors import FileError
-from spatialtrust.files import first_line, replacing, write_text
+from spatialtrust.errors import FileError, InputError
+from spatialtrust.files import first_line, replacing, sweep, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ FRAMES: Final = 200
 """Frames of a part."""
 
 _SAMPLE: Final = 1 << 20
+_MANIFEST: Final = "manifest.json"
+_OURS: Final = re.compile(r"part-\d{6}\.(mcap|json|unfinished)|manifest\.json")
 
 
 @dataclass
@@ -73,23 +76,30 @@ class Parts:
         folder = target.with_name(f"{target.name}.parts")
         wanted = {"spatialtrust": __version__, "bag": _fingerprint(bag), **facts}
         text = json.dumps(wanted, sort_keys=True, indent=1, default=str)
-        manifest = folder / "manifest.json"
+        manifest = folder / _MANIFEST
         try:
             same = manifest.is_file() and manifest.read_text(encoding="utf-8") == text
             if folder.exists() and not same:
-                if not manifest.is_file():
+                sweep(folder)
+                if not all(_OURS.fullmatch(file.name) for file in folder.iterdir()):
                     raise FileError(folder, "is no folder of parts", "remove it, or name another")
-                log.warning("%s: from another bag or other settings; starting over", folder)
-                shutil.rmtree(folder)
+                if manifest.is_file():
+                    log.warning("%s: from another bag or other settings; starting over", folder)
+                _remove(folder)
         except OSError as error:
             raise FileError(folder, f"cannot be used ({first_line(error)})") from error
         if not same:
             write_text(text, manifest)
         found = cls(target, folder, 0, None, only_ros2, [])
         while (memory := found._path("json")).is_file() and found._path("mcap").is_file():
-            stored = read_object(memory)
+            try:
+                stored = read_object(memory)
+                frames, state = int(stored["frames"]), dict(stored["state"])
+            except (InputError, KeyError, TypeError, ValueError) as error:
+                log.warning("%s: a part is damaged, and made again (%s)", memory, error)
+                break
             found._names.append(found._path("mcap"))
-            found.done, found.state = stored["frames"], stored["state"]
+            found.done, found.state = frames, state
         if found.done:
             log.warning("%s: continuing after %d frames", folder, found.done)
         return found
@@ -128,19 +138,20 @@ class Parts:
             self._unfinished().unlink(missing_ok=True)
         self._writer, self._stream = None, None
         if not self._names:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            _remove(self.folder)
 
     def finish(self) -> int:
         """Make the output of the parts, and remove them; how many messages it has."""
         with replacing(self.out) as unfinished, unfinished.open("wb") as stream:
             count = join(self._names, stream)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
         return count
 
     def _open(self) -> GraphWriter:
         if self._writer is None:
             try:
-                self._stream = self._unfinished().open("wb")
+                self._unfinished().unlink(missing_ok=True)
+                self._stream = self._unfinished().open("xb")
             except OSError as error:
                 raise FileError(
                     self._unfinished(), f"cannot be written ({first_line(error)})"
@@ -153,6 +164,15 @@ class Parts:
 
     def _unfinished(self) -> Path:
         return self._path("mcap").with_suffix(".unfinished")
+
+
+def _remove(folder: Path) -> None:
+    """Remove the parts, and last what tells whose they are; what is not ours stays."""
+    ours = [file for file in folder.glob("*") if _OURS.fullmatch(file.name)]
+    for file in sorted(ours, key=lambda file: file.name == _MANIFEST):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _fingerprint(bag: Path) -> dict[str, Any]:

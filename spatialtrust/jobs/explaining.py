@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from spatialtrust.documents import loads
-from spatialtrust.graph.formats import from_dict
+from spatialtrust.graph.formats import parse
 from spatialtrust.graph.why import explain
 from spatialtrust.io.results import write_results
 from spatialtrust.run.folder import RunFolder
@@ -80,7 +79,7 @@ def explain_run(run: str | Path) -> Reasons:
         path = folder.path / FILE
         for part in folder.parts("scenes"):
             for text in folder.read("scenes", part)["graph"].drop_null().to_pylist():
-                graph = from_dict(loads(text))
+                graph = parse(text, "json", str(folder.path / "scenes" / part))
                 for why in explain(graph):
                     kinds[why.kind] += 1
                     if why.settled_by is not None:

@@ -22,12 +22,13 @@ from spatialtrust.decision.certification import least_units, most_errors, upper_
 from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.defaults import DELTA, TARGETS, TRUST_MODEL
-from spatialtrust.documents import loads
-from spatialtrust.errors import ColumnError, FileError, InputError, RowError
+from spatialtrust.errors import FileError, InputError, RowError
 from spatialtrust.files import write_text
 from spatialtrust.fusion.answer_weights import LEAST_ROWS
 from spatialtrust.fusion.model import TrustModel
-from spatialtrust.graph.formats import from_dict
+from spatialtrust.graph.files import picture_name
+from spatialtrust.graph.formats import parse
+from spatialtrust.jobs.label_sheet import COLUMNS, OF_GRAPH, read_sheet
 from spatialtrust.language import sentence
 from spatialtrust.reasons import bit, encode
 from spatialtrust.run.folder import RunFolder
@@ -44,17 +45,6 @@ log: Final = logging.getLogger("spatialtrust")
 
 ROWS: Final = 200
 LABELS: Final = "labels.csv"
-PURPOSES: Final = ("certify", "fit")
-OF_GRAPH: Final = "graph"
-"""Purpose of the edges of whole images: they certify repaired graphs and nothing else."""
-COLUMNS: Final = (
-    "claim_id", "image", "caption", "label", "purpose", "subject", "relation", "object",
-    "subject_box", "object_box", "width", "height", "picture",
-)  # fmt: skip
-"""``caption`` is what to judge; the boxes (pixels) say which mug; ``label`` is yours: 1 or 0."""
-
-WORDS: Final = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": None}
-"""What may stand in the column ``label``, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +147,7 @@ def write_labels(
 
     Raises
     ------
-    FileError: the CSV exists already, or cannot be written.
+    FileError: another CSV stands there already, or one with labels; or it cannot be written.
     InputError: the run has no scores yet, or an accuracy or delta is no share.
     """
     for name, value in [*(("accuracy", share) for share in accuracies), ("delta", delta)]:
@@ -166,14 +156,15 @@ def write_labels(
     with RunFolder(run) as folder:
         folder.require(["images", "detections", "claims", "scores"])
         target = Path(out) if out is not None else folder.path / LABELS
-        if target.exists():
-            raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
         claims = Claims.from_arrow(folder.whole("claims")).sorted()
         if images is not None:
             certify, fit = _whole(folder, claims, images, seed), np.zeros(0, dtype=np.int64)
             held, can_certify = images, certify
         else:
             scores = Evidence.from_arrow(folder.whole("scores")).sorted()
+            if scores.column("claim_id") != claims.column("claim_id"):
+                raise InputError(f"{folder.path}: its scores are not those of its claims; "
+                                 f"run: spatialtrust fuse {folder.path}")  # fmt: skip
             fresh = np.flatnonzero(~_seen(folder, claims))
             if not fresh.size:
                 raise InputError(
@@ -209,7 +200,9 @@ def write_labels(
             told["notes"].append(
                 f"half of the images only fit; --certify-only lets all {held} images certify"
             )
-        listed = _listed(folder, claims.take(chosen), purposes)
+        asked = claims.take(chosen)
+        _check_target(target, asked.strings("claim_id"))
+        listed = _listed(folder, asked, purposes)
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -311,7 +304,7 @@ def repaired_graphs(folder: RunFolder) -> tuple[float, list[SceneGraph]]:
     """
     folder.require(["scenes"])
     texts = folder.whole("scenes")["graph"].drop_null().to_pylist()
-    graphs = [from_dict(loads(text)) for text in texts]
+    graphs = [parse(text, "json", str(folder.path / "scenes")) for text in texts]
     rules = {graph.rule.threshold for graph in graphs if isinstance(graph.rule, DecisionRule)}
     threshold = next(iter(rules), None)
     if threshold is None or any(graph.rule.certified for graph in graphs):
@@ -375,31 +368,26 @@ def read_labels(run: str | Path, labels: str | Path | None = None) -> Labelled:
 
 def _judged(source: Path) -> list[tuple[str, int, str, int]]:
     """(claim_id, label, purpose, line) of each row with a label."""
-    try:
-        reader = csv.DictReader(io.StringIO(source.read_text(encoding="utf-8-sig")))
-        given = list(enumerate(reader, 2))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FileError(
-            source, f"cannot be read ({error})", "write it with: spatialtrust label RUN"
-        ) from error
-    for name in ("claim_id", "label", "purpose"):
-        if name not in (reader.fieldnames or ()):
-            found = ", ".join(reader.fieldnames or ()) or "none"
-            raise ColumnError(source, name, "is missing", f"columns found: {found}")
-    rows = []
-    for line, row in given:
-        word = (row["label"] or "").strip().lower()
-        if word not in WORDS:
-            raise RowError(source, line, "label", f'is "{row["label"]}"', "give 1, 0 or nothing")
-        if row["purpose"] not in (*PURPOSES, OF_GRAPH):
-            problem = f'is "{row["purpose"]}"'
-            raise RowError(source, line, "purpose", problem, f"valid: {', '.join(PURPOSES)}")
-        label = WORDS[word]
-        if label is not None:
-            rows.append((row["claim_id"], label, row["purpose"], line))
+    sheet = read_sheet(source)
+    labels = sheet.labels()
+    keyed = zip(sheet.column("claim_id"), sheet.column("purpose"), sheet.lines, strict=True)
+    rows = [(key, labels[key], purpose, line) for key, purpose, line in keyed if key in labels]
     if not rows:
         raise FileError(source, "has no label yet", "fill the column label with 1 and 0")
     return rows
+
+
+def _check_target(target: Path, claim_ids: list[str | None]) -> None:
+    """Refuse to write over a sheet, but for the same one that nobody has judged on yet."""
+    if not target.exists():
+        return
+    try:
+        held = read_sheet(target)
+        same = held.column("claim_id") == claim_ids and not held.labels()
+    except InputError:
+        same = False
+    if not same:
+        raise FileError(target, "exists, and may hold labels", "give another --out, or move it")
 
 
 def _listed(folder: RunFolder, claims: Claims, purposes: list[str]) -> list[dict[str, Any]]:
@@ -417,7 +405,7 @@ def _listed(folder: RunFolder, claims: Claims, purposes: list[str]) -> list[dict
         if caption is None and None not in (row["subject"], row["relation"], row["object"]):
             caption = sentence(row["subject"], row["relation"], row["object"])
         width, height = grounding.image_size[number]
-        name = f"labels/{number + 1:04d}.jpg"
+        name = f"labels/{picture_name(row['claim_id'])}"
         drawn = _picture(uris.get(row["image_id"]), boxes, row, folder.path / name)
         listed.append(
             {

@@ -17,7 +17,8 @@ from spatialtrust.evidence.columns import Features, relation_places
 from spatialtrust.evidence.gathering import collect
 from spatialtrust.fusion.model import ANSWERS_UNUSED, TrustModel
 from spatialtrust.io.claim_files import read_claims
-from spatialtrust.jobs.labelling import OF_GRAPH, PURPOSES, read_labels, repaired_graphs
+from spatialtrust.jobs.label_sheet import OF_GRAPH, PURPOSES
+from spatialtrust.jobs.labelling import read_labels, repaired_graphs
 from spatialtrust.run.folder import RunFolder
 
 if TYPE_CHECKING:

@@ -32,6 +32,7 @@ CROP_MARGIN: Final = 0.25
 _STEPS: Final = 1000
 
 
+@lru_cache(maxsize=256)
 def parse_view(name: str) -> tuple[str, float]:
     """Kind and noise level of a view's name.
 

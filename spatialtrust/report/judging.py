@@ -10,18 +10,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialtrust.jobs.labelling import COLUMNS
+from spatialtrust.documents import loads
+from spatialtrust.jobs.label_sheet import COLUMNS, read_sheet
 from spatialtrust.relations import RELATIONS
 from spatialtrust.report.page import as_json, element, packed, write_page
 from spatialtrust.report.pictures import address, embedded, problem_of
-from spatialtrust.report.sheet import read_sheet
 from spatialtrust.report.writing import BLOCK
 from spatialtrust.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from spatialtrust.report.sheet import Sheet
+    from spatialtrust.jobs.label_sheet import Sheet
 
 
 def write_label_page(run: str | Path, sheet: str | Path, *, embed_images: bool = False) -> Path:
@@ -128,7 +128,7 @@ def _shown(rows: list[dict[str, str]]) -> dict[str, Any]:
 def _box(cell: str) -> list[float] | None:
     """Four numbers of a cell; None where it holds none."""
     try:
-        values = json.loads(cell)
+        values = loads(cell)
         box = [float(value) for value in values]
     except (ValueError, TypeError):
         return None

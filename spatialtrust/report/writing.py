@@ -15,16 +15,16 @@ import pyarrow.compute as pc
 
 from spatialtrust.decision.certifying_rows import image_hashes
 from spatialtrust.decision.commit_gate import rule_from_dict
-from spatialtrust.errors import ColumnError, FileError, InputError
-from spatialtrust.graph.formats import from_dict
+from spatialtrust.errors import FileError, InputError
+from spatialtrust.graph.formats import parse
 from spatialtrust.io.results import expect_ending
-from spatialtrust.jobs.labelling import COLUMNS, LABELS
+from spatialtrust.jobs.label_sheet import COLUMNS, EMPTY, Sheet, read_sheet
+from spatialtrust.jobs.labelling import LABELS
 from spatialtrust.report.contents import Contents
 from spatialtrust.report.figures import evaluated, figures_of, importances
 from spatialtrust.report.page import as_json, element, packed, write_page
 from spatialtrust.report.pictures import address, embedded, problem_of
 from spatialtrust.report.promises import model_of, promises_of
-from spatialtrust.report.sheet import EMPTY, Sheet, read_sheet
 from spatialtrust.run.folder import MANIFEST, RunFolder
 
 if TYPE_CHECKING:
@@ -151,40 +151,23 @@ class _Maker:
             texts: dict[str, tuple[str, str | None]] = {}
             if self._folder.has("scenes", part):
                 names = ("image_id", "status", "graph")
-                scenes = self._part("scenes", part, names)
+                scenes = self._folder.read("scenes", part, names)
                 columns = (scenes[name].to_pylist() for name in names)
                 texts = {name: (status, text) for name, status, text in zip(*columns, strict=True)}
             else:
                 self._problems["unlinked"] += 1
-            listed = self._part("images", part, ("image_id", "uri", "width", "height"))
+            listed = self._folder.read("images", part, ("image_id", "uri", "width", "height"))
             for row in listed.to_pylist():
                 status, text = texts.get(row["image_id"], ("not linked yet", None))
                 graph = None
                 if text is not None:
                     try:
-                        graph = from_dict(json.loads(text), row["image_id"])
+                        graph = parse(text, "json", row["image_id"])
                         self._repaired &= graph.repaired
                     except ValueError as error:
                         status = f"its graph cannot be read: {error}"
                         self._problems["unreadable"] += 1
                 yield self._row(row, status), graph
-
-    def _part(self, table: str, part: str, names: tuple[str, ...]) -> pa.Table:
-        """A part of a table, some of its columns.
-
-        Raises
-        ------
-        ColumnError: it lacks one, as a run of another version may.
-        """
-        found = self._folder.read(table, part)
-        for name in names:
-            if name not in found.column_names:
-                listed = ", ".join(found.column_names)
-                raise ColumnError(
-                    self._folder.path / table / f"{part}.parquet", name, "is missing",
-                    f"columns found: {listed}; make the run again (spatialtrust graph)",
-                )  # fmt: skip
-        return found.select(names)
 
     def _row(self, row: dict[str, Any], status: str) -> dict[str, Any]:
         uri, problem = row["uri"], problem_of(row["uri"])

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from spatialtrust import schema
 from spatialtrust.documents import read_object
-from spatialtrust.errors import FileError, InputError, SchemaVersionError
+from spatialtrust.errors import ColumnError, FileError, InputError, SchemaVersionError
 from spatialtrust.files import sweep, write_text
 from spatialtrust.graph.files import check_image_ids, graph_name, picture_name
 from spatialtrust.graph.formats import WRITTEN
@@ -34,14 +34,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-TABLES: Final = (
-    "images", "detections", "claims", "answers", "evidence", "scores", "verdicts", "scenes",
-)  # fmt: skip
+TABLES: Final = tuple(schema.TABLES)
 """In the order in which a run makes them."""
 _OURS: Final = (*TABLES, "graphs", "overlays", ".lock", "manifest.json")
 PACKAGE_VERSION: Final = installed_version("spatialtrust")
 MANIFEST: Final = "manifest.json"
 LOCK: Final = ".lock"
+_REMAKE: Final = "remove the file, and give the command of the run again"
 
 
 def _check_tables(tables: Any) -> None:
@@ -115,9 +114,28 @@ class RunFolder:
         """Whether a table has a part."""
         return (self.path / table / f"{part}.parquet").exists()
 
-    def read(self, table: str, part: str) -> pa.Table:
-        """One part of a table."""
-        return read_table(self.path / table / f"{part}.parquet")
+    def read(self, table: str, part: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One part of a table.
+
+        Parameters
+        ----------
+        columns: those to read; None: all, and those of the user's own.
+
+        Raises
+        ------
+        FileError: it is not there, or damaged.
+        ColumnError: a column of the table is missing, or is of another type.
+        """
+        file = self.path / table / f"{part}.parquet"
+        found = read_table(file, columns)
+        for field in schema.TABLES[table]:
+            if columns is not None and field.name not in columns:
+                continue
+            if field.name not in found.column_names:
+                raise ColumnError(file, field.name, "is missing", _REMAKE)
+            if (kind := found.schema.field(field.name).type) != field.type:
+                raise ColumnError(file, field.name, f"is {kind}, not {field.type}", _REMAKE)
+        return found
 
     def whole(self, table: str) -> pa.Table:
         """All parts of a table."""

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from spatialtrust.io.frames import Fit
 from spatialtrust.io.matching import CUT
@@ -85,8 +84,9 @@ class Loss:
 def losses_of_run(out: str | Path) -> list[Loss]:
     """:func:`losses` of a run folder."""
     columns = ["image_id", "phrase", "x1", "status"]
-    files = RunFolder(out).files("detections")
-    return losses(pq.read_table(file, columns=columns) for file in files)
+    folder = RunFolder(out)
+    parts = folder.parts("detections")
+    return losses(folder.read("detections", part, columns) for part in parts)
 
 
 def losses(detections: Iterable[pa.Table]) -> list[Loss]:

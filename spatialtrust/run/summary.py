@@ -6,8 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from spatialtrust.io.parquet import row_count
 from spatialtrust.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ def summary(out: str | Path, lost: Sequence[Loss], not_used: Mapping[str, int]) 
     """
     folder = RunFolder(out)
     rows = {
-        name: sum(
-            pq.read_metadata(file).num_rows for file in (folder.path / name).glob("*.parquet")
-        )
+        name: sum(map(row_count, folder.files(name)))
         for name in ("images", "detections", "claims", "answers", "verdicts")
         if folder.parts(name)
     }
@@ -85,8 +83,8 @@ def _linked(folder: RunFolder) -> dict[str, Any]:
 def _not_looked_for(folder: RunFolder) -> list[str]:
     """Phrases that the detector knows no such thing for."""
     found: set[str] = set()
-    for file in folder.files("detections"):
-        table = pq.read_table(file, columns=["phrase", "status"])
+    for part in folder.parts("detections"):
+        table = folder.read("detections", part, ["phrase", "status"])
         unknown = pc.fill_null(pc.equal(table["status"], "phrase_unknown"), False)
         found.update(pc.unique(table.filter(unknown)["phrase"]).to_pylist())
     return sorted(found)
@@ -95,8 +93,8 @@ def _not_looked_for(folder: RunFolder) -> list[str]:
 def _answered(folder: RunFolder) -> dict[str, int]:
     """How many answers say yes, no or neither, and why others are missing."""
     said: Counter[str] = Counter()
-    for file in folder.files("answers"):
-        table = pq.read_table(file, columns=["answer", "status"])
+    for part in folder.parts("answers"):
+        table = folder.read("answers", part, ["answer", "status"])
         counts = pc.value_counts(pc.coalesce(table["answer"], table["status"], "missing"))
         for entry in counts.to_pylist():
             said[entry["values"]] += entry["counts"]

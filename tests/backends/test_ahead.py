@@ -38,7 +38,8 @@ def test_work_runs_beside_its_use_and_only_a_few_results_wait() -> None:
 @pytest.mark.parametrize("kind", ["clip", "opt"])
 def test_pixels_prepared_one_by_one_are_those_of_the_librarys_processor(checkpoint, kind) -> None:
     torch = pytest.importorskip("torch")
-    from spatialtrust.backends.loading import load_image_processor, locate, preprocess
+    from spatialtrust.backends.loading import load_image_processor, locate
+    from spatialtrust.backends.preparing import preprocess
 
     folder = checkpoint(kind)
     processor = load_image_processor(locate(str(folder), "model"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 
 import numpy as np
 import pytest
@@ -22,6 +21,10 @@ from spatialtrust.backends.packing import best_size, plant  # noqa: E402
 from spatialtrust.backends.registry import open_asker  # noqa: E402
 from spatialtrust.errors import BackendError  # noqa: E402
 from spatialtrust.tables import Claims  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"  # of PaliGemma's processor
+)
 
 QWEN = ("qwen2-vl", "qwen2.5-vl", "qwen3-vl")
 SHARED = ("llava", *QWEN, "smolvlm", "idefics3", "internvl", "gemma3")
@@ -63,19 +66,19 @@ def rows(answers):
 
 def naive(reader, pixels, asked):
     """The library's own processor and pass over one whole prompt: logits and token ids."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        text, images = [reader.wording.prompt(asked)], [Image.fromarray(pixels)]
-        inputs = reader.processor(text=text, images=images, return_tensors="pt")
+    text, images = [reader.loaded.wording.prompt(asked)], [Image.fromarray(pixels)]
+    inputs = reader.loaded.processor(text=text, images=images, return_tensors="pt")
     inputs.pop("labels", None)
     with torch.inference_mode():
-        return reader.model(**inputs).logits[0], inputs["input_ids"][0]
+        return reader.loaded.model(**inputs).logits[0], inputs["input_ids"][0]
 
 
 def spoken(reader, stated):
     """The tokens of a statement behind its prompt."""
-    ids = reader.processor.tokenizer(reader.wording.prompt(stated))["input_ids"]
-    before = reader.processor.tokenizer(reader.wording.prompt(Asked(stated.request)))["input_ids"]
+    ids = reader.loaded.processor.tokenizer(reader.loaded.wording.prompt(stated))["input_ids"]
+    before = reader.loaded.processor.tokenizer(reader.loaded.wording.prompt(Asked(stated.request)))[
+        "input_ids"
+    ]
     assert ids[: len(before)] == before
     return ids[len(before) :]
 
@@ -90,12 +93,12 @@ def test_replies_and_statements_equal_a_plain_pass_per_claim(
     backend = opened(chat(kind))
     found = rows(backend.ask(pictures, claims, prompts=("default", "statement")))
     reader = backend.reader
-    assert reader.shared is (kind in SHARED)
+    assert reader.sight.shared is (kind in SHARED)
     for claim in claims.data.to_pylist():
         says = (claim["subject"], claim["relation"], claim["object"])
         pixels = pictures[claim["image_id"]]
         logits, _ = naive(reader, pixels, spell(says, "default"))
-        wanted = read(logits[-1:], reader.spellings)
+        wanted = read(logits[-1:], reader.loaded.spellings)
         row = found[claim["claim_id"], "default"]
         assert row["margin"] == pytest.approx(float(wanted.margin), abs=1e-3)
         assert row["entropy"] == pytest.approx(float(wanted.entropy), abs=1e-3)
@@ -130,30 +133,34 @@ def test_each_picture_and_each_common_beginning_is_computed_once(chat, pictures,
     reader = backend.reader
     towers = [
         module
-        for name, module in reader.model.named_modules()
+        for name, module in reader.loaded.model.named_modules()
         if name in ("model.visual", "model.vision_tower", "model.vision_model")
     ]
     passes = []
     towers[0].register_forward_pre_hook(lambda module, inputs, named: passes.append(1),
                                         with_kwargs=True)  # fmt: skip
-    widths = []
-    reader.model.register_forward_pre_hook(
-        lambda module, inputs, named: widths.append(named["input_ids"].shape[1]), with_kwargs=True
+    shapes = []
+    reader.loaded.model.register_forward_pre_hook(
+        lambda module, inputs, named: shapes.append(tuple(named["input_ids"].shape)),
+        with_kwargs=True,
     )
     backend.ask(pictures, claims, prompts=("default", "true"))
-    assert len(passes) == 3 + 1, "a pass a picture, and one to try whether sharing is right"
+    assert [rows for rows, _ in shapes][:3] == [1, 3, 2], (
+        "one alone, to try whether sharing is right; all pictures in one pass; two replies to try"
+    )
+    assert len(passes) == 1 + 1
     backend.ask(pictures, claims, prompts=("say",))
-    assert len(passes) == 4, "a later call remembers the pictures"
+    assert len(passes) == 2, "a later call remembers the pictures"
     one_image = claims.take(np.array([0, 1, 2, 3, 7]))
-    widths.clear()
+    shapes.clear()
     backend.ask({"a.jpg": pictures["a.jpg"]}, one_image)
     texts = [
         spell((row["subject"], row["relation"], row["object"]), "default")
         for row in one_image.data.to_pylist()
     ]
-    size = best_size(32, backend.reader.encode([pictures["a.jpg"]])[0].length)
-    trees = plant(reader.wording.tails(texts), size)
-    assert widths[: len(trees)] == [len(tree) for tree in trees], (
+    size = best_size(32, reader.encode([reader.prepare(pictures["a.jpg"])])[0].length)
+    trees = plant(reader.loaded.wording.tails(texts), size)
+    assert shapes[:1] == [(len(trees), max(map(len, trees)))], (
         "the picture's tokens are not run again, nor a common word"
     )
 

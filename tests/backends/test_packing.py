@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatialtrust.backends.batching import Budget
-from spatialtrust.backends.packing import best_size, plant
+torch = pytest.importorskip("torch")
+
+from spatialtrust.backends.batching import Budget  # noqa: E402
+from spatialtrust.backends.layout import lay  # noqa: E402
+from spatialtrust.backends.packing import Forest, best_size, plant  # noqa: E402
 
 SEQUENCES = st.lists(
     st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple), min_size=1, max_size=12
@@ -46,16 +49,77 @@ def test_trees_stay_within_the_limit(sequences, limit):
         assert len(tree) <= max(limit, tree.lengths.max())
 
 
-@given(SEQUENCES)
-def test_a_token_sees_its_ancestors_and_itself(sequences):
-    (tree,) = plant(sequences, limit=10**6)
-    visible = tree.visible()
-    for node in range(len(tree)):
-        wanted, at = set(), node
-        while at >= 0:
-            wanted.add(at)
-            at = int(tree.parent[at])
-        assert set(np.flatnonzero(visible[node])) == wanted
+def ancestors(tree, node):
+    """A node and all above it."""
+    found = set()
+    while node >= 0:
+        found.add(node)
+        node = int(tree.parent[node])
+    return found
+
+
+@given(SEQUENCES, st.integers(1, 20))
+def test_below_a_node_are_the_numbers_up_to_its_end(sequences, limit):
+    for tree in plant(sequences, limit):
+        for node in range(len(tree)):
+            above = {u for u in range(node + 1) if node < tree.end[u]}
+            assert above == ancestors(tree, node)
+
+
+@given(st.lists(SEQUENCES, min_size=1, max_size=4), st.integers(1, 20))
+def test_what_several_owners_plant_at_once_is_what_each_plants_alone(sets, limit):
+    owner = [place for place, sequences in enumerate(sets) for _ in sequences]
+    trees = plant([s for sequences in sets for s in sequences], limit, owner)
+    alone = [tree for sequences in sets for tree in plant(sequences, limit)]
+    for tree, other in zip(trees, alone, strict=True):
+        assert len({owner[number] for number in tree.sequences}) == 1
+        for name in ("tokens", "depth", "parent", "end", "paths", "lengths"):
+            np.testing.assert_array_equal(getattr(tree, name), getattr(other, name))
+
+
+@given(
+    st.lists(st.tuples(SEQUENCES, st.integers(0, 3)), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_in_a_batch_a_token_sees_its_prefix_its_ancestors_and_itself(given, random):
+    trees = [plant(sequences, 10**6)[0] for sequences, _ in given]
+    prefix = [length for _, length in given]
+    last = [
+        np.array(random.sample(range(len(tree)), random.randint(0, len(tree))), dtype=np.int64)
+        for tree in trees
+    ]
+    rows = lay(trees, torch.device("cpu"), prefix=prefix, last=last)
+    for row, tree in enumerate(trees):
+        places = rows.places[row, : len(tree)]
+        assert rows.tokens[row, places].tolist() == tree.tokens.tolist()
+        assert rows.positions[row, places].tolist() == (tree.depth + prefix[row]).tolist()
+        ending = rows.tokens.shape[1] - len(last[row])
+        assert places[last[row]].tolist() == list(range(ending, rows.tokens.shape[1]))
+        for node in range(len(tree)):
+            seen = set(np.flatnonzero(rows.visible[row, places[node]]).tolist())
+            above = {max(prefix) + int(places[u]) for u in ancestors(tree, node)}
+            assert seen == set(range(prefix[row])) | above
+    assert rows.visible.any(dim=2).all(), "a row of a mask without any entry has no softmax"
+
+
+@given(st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=1, max_size=5))
+def test_pictures_that_are_asked_the_same_texts_share_trees(asked):
+    tokens = [(1, 2), (1, 3), (1, 2, 4), (5,), (5, 1), (1, 2, 4, 4)]
+    picture = np.array([place for place, texts in enumerate(asked) for _ in texts])
+    text = np.array([number for texts in asked for number in texts])
+    forest = Forest()
+    for _ in range(2):
+        jobs = forest.jobs(picture, text, tokens, 4)
+        found = {}
+        for job in jobs:
+            for ask, path, length in zip(job.asks, job.tree.paths, job.tree.lengths, strict=True):
+                assert picture[ask] == job.picture
+                found[int(ask)] = tuple(job.tree.tokens[path[:length]].tolist())
+        assert found == {ask: tokens[number] for ask, number in enumerate(text.tolist())}
+    same = {frozenset(texts) for texts in asked}
+    trees = {id(job.tree) for job in jobs}
+    assert len(trees) == sum(len(plant([tokens[t] for t in sorted(texts)], 4)) for texts in same)
+    assert {id(job.tree) for job in forest.jobs(picture, text, tokens, 4)} == trees
 
 
 def test_no_sequences_no_trees():
@@ -79,6 +143,15 @@ def test_batches_keep_order_and_fit(costs, memory):
     assert [place for group in done for place in group] == list(range(len(costs)))
     for group in done:
         assert len(group) == 1 or max(costs[p] for p in group) * len(group) <= memory
+
+
+def test_short_items_are_not_padded_to_long_ones_unless_they_are_few():
+    groups = []
+    Budget(1600.0).run([10.0] * 30 + [40.0] * 30, groups.append)
+    assert [len(group) for group in groups] == [30, 30]
+    groups.clear()
+    Budget(1600.0).run([10.0] * 3 + [40.0] * 30, groups.append)
+    assert [len(group) for group in groups] == [33]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), MemoryError()])

@@ -423,7 +423,7 @@ def test_pictures_are_made_smaller_where_that_is_wished(claims):
     for settings, size in (("", (300, 100)), ("#side=150", (150, 50))):
         target = parse_target(f"m@http://localhost:1/v1{settings}")
         reader = ServedReader(Client(target, record=None))
-        content = reader.encode([image])[0].url.partition(",")[2]
+        content = reader.prepare(image).url.partition(",")[2]
         assert Image.open(io.BytesIO(base64.b64decode(content))).size == size
 
 

@@ -125,7 +125,7 @@ def test_wrong_use_says_what_is_right(tmp_path) -> None:
     for arguments in (["graph"], ["detect", str(SCENES)],
                       ["graph", "x", "--detections", "a", "--detector", "b"]):  # fmt: skip
         assert runner.invoke(app, arguments).exit_code == 2
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="one per line"):
         graph(tmp_path / "run", "--vocabulary", tmp_path / "none.txt")
     with pytest.raises(InputError, match="valid: 0"):
         graph(tmp_path / "run", "--min-confidence", "0.1")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
+import jsonschema
 import networkx as nx
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from spatialtrust.errors import (
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.files import load_graph, save_graph
-from spatialtrust.graph.formats import from_networkx, json_schema, parse, render
+from spatialtrust.graph.formats import from_dict, from_networkx, json_schema, parse, render
 from spatialtrust.graph.repair import least_feedback
 from spatialtrust.tables import Detections, Verdicts
 from tests.helpers.graphs import detections, graph, verdicts
@@ -270,13 +272,36 @@ def test_many_graphs_at_once_are_those_built_alone() -> None:
 
 
 def test_the_published_schema_holds_for_what_is_written() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(json_schema())
     for found in (graph(KITCHEN), graph([], []), graph(KITCHEN, labels=[1, 0, None, 1]).repair()):
         validator.validate(json.loads(render(found, "json")))
     broken = graph(KITCHEN).to_dict()
     broken["edges"][0]["confidence"] = 1.5
     assert list(validator.iter_errors(broken))
+
+
+@pytest.mark.parametrize(
+    ("where", "field", "value"),
+    [
+        ("edges", "confidence", 1.5), ("edges", "p_true", -0.1), ("edges", "decision", "maybe"),
+        ("edges", "decision", None), ("edges", "emitted", "no"), ("edges", "target", "nobody"),
+        ("edges", "claim_id", None), ("edges", "relation", None),
+        ("edges", "label", 2), ("edges", "reasons", None),
+        ("edges", "reasons", [None]), ("edges", "said_by", "me"), ("edges", "left_out", "far"),
+        ("edges", "meaning", "in time"), ("edges", "enumerated", None),
+        ("graph", "width", 0), ("graph", "repaired", None), ("graph", "image_id", None),
+        ("graph", "height", 2.5), ("nodes", "x1", None), ("nodes", "id", None),
+    ],
+)  # fmt: skip
+def test_what_the_published_schema_refuses_is_refused(where: str, field: str, value: Any) -> None:
+    data = json.loads(render(graph(KITCHEN), "json"))
+    holder = data["graph"] if where == "graph" else data[where][0]
+    assert field in holder
+    holder[field] = value
+    if field not in ("target", "relation"):  # a schema cannot say that an edge ends at a node
+        assert not jsonschema.Draft202012Validator(json_schema()).is_valid(data)
+    with pytest.raises(InputError, match="a graph"):
+        from_dict(data, "a graph")
 
 
 def test_unreadable_graph_files_are_named(tmp_path) -> None:

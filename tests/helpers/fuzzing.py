@@ -1,4 +1,4 @@
-"""Inputs that nobody meant to give: files mutated at random, and every reader that takes such.
+"""Every reader of the package, with sound files to mutate.
 
 A reader is a name, an ending, some sound files, and what to call. A mutated file has to be read,
 or refused by an error of the package; anything else is a failure.
@@ -6,13 +6,15 @@ or refused by an error of the package; anything else is a failure.
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
-import random
+import shutil
 import struct
+import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -20,19 +22,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from spatialtrust.errors import SpatialTrustError
 from tests.conftest import ROOT
 
 CORPUS: Final = ROOT / "tests" / "corpus"
 """Every input that once failed, as ``<reader>/<hash><ending>``."""
-
-_TOKENS: Final = (
-    b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1", b"0", b"1e308", b"1e-320", b"null", b"true",
-    b"[]", b"{}", b'""', b"9007199254740993", b"9" * 400, b"-" + b"9" * 30, b"2147483648", b"257",
-    b"[" * 70, b"[" * 5000, b'{"a":' * 100, b"\x00", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\xff\xfe",
-    b'"\\ud800"', b"\\", b"'", b'"', b"\n", b"\r\n", b"\n\n\n", b",", b";", b"\t", b" " * 200,
-    b"../../x", b"/etc/x", b"=1+1", b"\x1b[31m", b"x" * 5000, b"#", b"%s", b"<!DOCTYPE a>", b"&a;",
-    "\u202e".encode(), "caf\u00e9".encode(), "\u0663".encode(), b"- " * 100, b"a.b." * 50,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,95 +45,6 @@ class Reader:
     seeds: Callable[[], list[bytes]]
     read: Callable[[Path], Any]
     weight: int = 8
-
-
-def mutated(seeds: list[bytes], rng: random.Random, ending: str) -> bytes:
-    """A sound file with one to six changes; of JSON also in its structure."""
-    content = rng.choice(seeds)
-    if ending in (".json", ".jsonl") and rng.random() < 0.6:
-        content = _other_json(content, rng)
-        if rng.random() < 0.7:
-            return content
-    for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
-        content = _changed(content, seeds, rng)
-    return content[: 1 << 20]
-
-
-def _changed(content: bytes, seeds: list[bytes], rng: random.Random) -> bytes:
-    size = len(content)
-    at = rng.randrange(size + 1)
-    to = min(size, at + rng.choice((1, 1, 2, 4, 8, 32, 200)))
-    kind = rng.randrange(8)
-    if kind == 0:
-        return content[:at] + bytes(rng.randrange(256) for _ in range(to - at)) + content[to:]
-    if kind == 1:
-        return content[:at] + content[to:]
-    if kind == 2:
-        return content[:at] + rng.choice(_TOKENS) + content[to:]
-    if kind == 3:
-        return content[:at] + rng.choice(_TOKENS) + content[at:]
-    if kind == 4:
-        return content[:to] + content[at:to] * rng.choice((1, 2, 50)) + content[to:]
-    if kind == 5:
-        return content[:at] if rng.random() < 0.5 else content[at:]
-    if kind == 6:
-        other = rng.choice(seeds)
-        return content[:at] + other[rng.randrange(len(other) + 1) :]
-    if size and at < size:
-        flipped = content[at] ^ (1 << rng.randrange(8))
-        return content[:at] + bytes([flipped]) + content[at + 1 :]
-    return content
-
-
-_ODD: Final = (
-    None, True, False, 0, -1, 1, 257, 2**31, 2**53 + 1, 10**30, 0.5, -0.0, 1e308, 1e-320,
-    float("nan"), float("inf"), "", "x", "nan", "1", "\ud800", "\x00", "a" * 3000, "../../x", [],
-    {}, [1, 2, 3, 4], [[1, 2], [3, 4]], {"a": 1}, [None], ["x"], [float("nan")] * 4, "1 2 3 4",
-)  # fmt: skip
-
-
-def _other_json(content: bytes, rng: random.Random) -> bytes:
-    """The same JSON (or a line of JSON lines) with a value changed, removed, repeated or nested."""
-    lines = content.split(b"\n") if content[:1] == b"{" and b"\n{" in content else [content]
-    place = rng.randrange(len(lines))
-    try:
-        root = [json.loads(lines[place])]
-    except (ValueError, RecursionError):
-        return content
-    for _ in range(rng.choice((1, 1, 2, 4))):
-        _change_value(root, rng)
-    lines[place] = json.dumps(root[0] if root else None, default=str).encode()
-    if rng.random() < 0.1:  # a key twice
-        lines[place] = lines[place].replace(b"{", b'{"image":1,"image":2,', 1)
-    return b"\n".join(lines)
-
-
-def _change_value(root: Any, rng: random.Random) -> None:
-    inner = root
-    while True:
-        keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
-        if not keys:
-            return
-        key = rng.choice(keys)
-        value = inner[key]
-        if isinstance(value, dict | list) and value and rng.random() < 0.85:
-            inner = value
-            continue
-        break
-    kind = rng.randrange(6)
-    if kind == 0:
-        del inner[key]
-    elif kind == 1:
-        inner[key] = [value]
-    elif kind == 2 and isinstance(inner, dict):
-        inner[rng.choice(("x", "", "image", "box", "0"))] = deepcopy(rng.choice(_ODD))
-    elif kind == 3 and isinstance(inner, list):
-        inner.extend(deepcopy(value) for _ in range(rng.choice((1, 3))))
-    else:
-        inner[key] = deepcopy(rng.choice(_ODD))
-
-
-# Sound files
 
 
 def _still_lifes() -> bytes:
@@ -356,8 +261,6 @@ def _scene_graph_rows() -> list[bytes]:
 
 
 def _predictors() -> list[bytes]:
-    import tempfile
-
     from spatialtrust.failure.temperature import TemperatureScaling
 
     rng = np.random.default_rng(0)
@@ -390,7 +293,7 @@ def _labelled(path: Path) -> None:
     for item in labelled_images(path):
         try:
             item.read()
-        except OSError:
+        except (OSError, ValueError):
             continue
 
 
@@ -430,8 +333,6 @@ def _manifest(path: Path) -> None:
 
 
 def _bags() -> list[bytes]:
-    import tempfile
-
     from spatialtrust.jobs.example_bags import write_bag
     from spatialtrust.jobs.moving_camera import Drive
 
@@ -459,6 +360,218 @@ def _texts(path: Path) -> None:
     parse_answers(lines)
     canonical_names(pa.array(lines))
     split_phrases(lines)
+
+
+def _label_sheets() -> list[bytes]:
+    head = "claim_id,image,caption,label,purpose,subject,relation,object\n"
+    rows = "a-0,a.jpg,the mug is on the table,1,certify,mug,on,table\nb-1,b.jpg,,no,fit,x,on,y\n"
+    return [(head + rows).encode(), (head + rows).replace(",", ";").encode("utf-16")]
+
+
+def _gzipped(seeds: Callable[[], list[bytes]]) -> Callable[[], list[bytes]]:
+    import gzip
+
+    return lambda: [gzip.compress(content, mtime=0) for content in seeds()]
+
+
+def _regzipped(path: Path) -> None:
+    """Mutated text, packed after it was mutated."""
+    import gzip
+
+    packed = path.with_suffix(".jsonl.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1, mtime=0))
+    _CLAIMS_READER(packed)
+
+
+def _sheet_parts() -> list[bytes]:
+    import openpyxl
+
+    book, sink = openpyxl.Workbook(), io.BytesIO()
+    for row in (["index", "question", "answer", "prediction"], [1, "Is it?", "Yes", "yes"]):
+        book.active.append(row)
+    book.save(sink)
+    with zipfile.ZipFile(sink) as packed:
+        return [packed.read("xl/worksheets/sheet1.xml")]
+
+
+@cache
+def _sheet_frame() -> tuple[tuple[str, bytes], ...]:
+    import openpyxl
+
+    sink = io.BytesIO()
+    openpyxl.Workbook().save(sink)
+    with zipfile.ZipFile(sink) as packed:
+        return tuple((name, packed.read(name)) for name in packed.namelist())
+
+
+def _spreadsheet(path: Path) -> None:
+    """The first sheet mutated, in a sound archive."""
+    from spatialtrust.io.results_of_others import read_results_of_others
+
+    content, target = path.read_bytes(), path.with_suffix(".xlsx")
+    with zipfile.ZipFile(target, "w") as packed:
+        for name, sound in _sheet_frame():
+            packed.writestr(name, content if name == "xl/worksheets/sheet1.xml" else sound)
+    read_results_of_others(target)
+
+
+def _answer_rows() -> list[bytes]:
+    lines = [{"claim_id": "a", "answer": "yes", "p_yes": 0.7}, {"claim_id": "b", "answer": "no"}]
+    about = [{"image": "a.jpg", "caption": "The mug is on the table.", "answer": "Yes."}]
+    return [b"\n".join(_json(*lines)), b"\n".join(_json(*about))]
+
+
+def _answers(path: Path) -> None:
+    from spatialtrust.io.answers import read_answers
+
+    read_answers(path, "x")
+
+
+def _tensors() -> list[bytes]:
+    from safetensors.numpy import save
+
+    return [save({"embeddings": np.ones((3, 4), np.float32), "b": np.zeros(2, np.float16)})]
+
+
+def _stores() -> list[bytes]:
+    from spatialtrust.classify.embedding_store import EmbeddingStore, Recipe, digest_of
+
+    with tempfile.TemporaryDirectory() as root:
+        with EmbeddingStore(root, Recipe("text", "toy", None, 100.0, "")) as store:
+            store.append([digest_of(b"a"), digest_of(b"b")], np.ones((2, 4), np.float32))
+        names = ("manifest.json", "digests.bin", "embeddings.bin")
+        return [b"\0|\0".join((store.path / name).read_bytes() for name in names)]
+
+
+def _store(path: Path) -> None:
+    from spatialtrust.classify.embedding_store import EmbeddingStore, digest_of
+
+    folder = path.parent / "text-0123456789abcdef"
+    folder.mkdir(exist_ok=True)
+    parts = [*path.read_bytes().split(b"\0|\0"), b"", b""]
+    for name, content in zip(
+        ("manifest.json", "digests.bin", "embeddings.bin"), parts, strict=False
+    ):
+        (folder / name).write_bytes(content)
+    store = EmbeddingStore.at(folder)
+    store.take([digest_of(b"a")])
+
+
+def _records() -> list[bytes]:
+    from spatialtrust.backends.served.record import Record
+
+    with tempfile.TemporaryDirectory() as folder:
+        record = Record(Path(folder) / "a.jsonl")
+        record.put("a" * 64, {"text": "yes", "usage": {"prompt_tokens": 3}})
+        record.put("b" * 64, {"text": "no"})
+        record.close()
+        return [record.path.read_bytes()]
+
+
+def _record(path: Path) -> None:
+    from spatialtrust.backends.served.record import Record
+
+    record = Record(path)
+    try:
+        record.paid()
+    finally:
+        record.close()
+
+
+def _onnx_files() -> list[bytes]:
+    from tests.helpers.onnx_files import CELLS, write_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        grid = np.full((1, 6, CELLS), 0.5, np.float32)
+        ends = {"output0": np.zeros((1, 5, 6), np.float32)}
+        names = {"names": "{0: 'mug', 1: 'kettle'}", "imgsz": "[64, 64]"}
+        path = Path(folder) / "a.onnx"
+        return [write_model(path, made, metadata=names).read_bytes()
+                for made in ({"output0": grid}, ends)]  # fmt: skip
+
+
+def _onnx(path: Path) -> None:
+    """What a model says of itself; it is not run."""
+    from spatialtrust.backends.base import Options
+    from spatialtrust.backends.fixed_vocabulary.onnx import open_backend
+
+    open_backend(str(path), f"onnx:{path}", Options())
+
+
+def _old_bags(form: str) -> Callable[[], list[bytes]]:
+    def made() -> list[bytes]:
+        from spatialtrust.jobs.example_bags import write_bag
+        from spatialtrust.jobs.moving_camera import Drive
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_bag(Path(folder) / "a", Drive(seconds=0.2, size=64), form)
+            return [(path if path.is_file() else next(path.glob("*.db3"))).read_bytes()]
+
+    return made
+
+
+@cache
+def _run_of_two() -> tuple[Path, dict[str, Any]]:
+    """A run with graphs, and the rows of its tables."""
+    from spatialtrust.io.parquet import read_table
+    from spatialtrust.run.plan import execute, prepare
+    from tests.helpers.runs import TABLES, copies, settings
+
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-run-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    images, boxes = copies(folder / "images", 2)
+    execute(prepare(settings(boxes), folder / "run", [images]))
+    return folder / "run", {name: read_table(folder / "run" / name) for name in TABLES}
+
+
+def _run_tables() -> list[bytes]:
+    """A few rows of each table, as JSON."""
+    found = []
+    for name, table in _run_of_two()[1].items():
+        rows = table.slice(0, 3).to_pylist()
+        found.append(json.dumps({"table": name, "rows": rows}, default=str).encode())
+    return found
+
+
+def _run_table(path: Path) -> None:
+    """A run with a table of other rows: its page, its labels, its graphs again."""
+    import pyarrow as pa
+
+    from spatialtrust.io.parquet import write_table
+    from spatialtrust.jobs.labelling import write_labels
+    from spatialtrust.report.writing import write_report
+
+    run, tables = _run_of_two()
+    try:
+        given = json.loads(path.read_bytes())
+        name, kind = given["table"], tables[given["table"]].schema
+        columns = {key: [row.get(key) for row in given["rows"]] for key in given["rows"][0]}
+        arrays = {key: _as_kind(values, kind, key) for key, values in columns.items()}
+        table = pa.table(arrays).replace_schema_metadata(kind.metadata)
+    except Exception:  # it makes no table
+        return
+    target = path.parent / "run"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(run, target)
+    part = next((target / name).glob("*.parquet"))
+    write_table(table, part)
+    refused = []
+    for work in (write_report, write_labels):
+        try:
+            work(target)
+        except SpatialTrustError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
+
+
+def _as_kind(values: list[Any], kind: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, kind.field(name).type)
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OverflowError):
+        return pa.array(values)
 
 
 def _boxes_csv() -> list[bytes]:
@@ -501,7 +614,26 @@ def _called(module: str, name: str) -> Callable[[Path], Any]:
 
 
 _CLAIMS_READER: Final = _called("spatialtrust.io.claim_files", "read_claims")
-_GRAPH_READER: Final = _called("spatialtrust.graph.files", "load_graph")
+
+
+def _graph_read(path: Path) -> None:
+    """A graph that is read is one that the published schema knows."""
+    from spatialtrust.graph.files import load_graph
+    from spatialtrust.graph.formats import render
+
+    valid = _schema_of_graphs().iter_errors(json.loads(render(load_graph(path), "json")))
+    for error in valid:
+        raise AssertionError(f"{error.json_path}: {error.message:.100}")
+
+
+@cache
+def _schema_of_graphs() -> Any:
+    import jsonschema
+
+    from spatialtrust.graph.formats import json_schema
+
+    return jsonschema.Draft202012Validator(json_schema())
+
 
 READERS: Final[dict[str, Reader]] = {
     "claims": Reader(".jsonl", _claims, _CLAIMS_READER),
@@ -519,11 +651,11 @@ READERS: Final[dict[str, Reader]] = {
     "yolo": Reader(".txt", _boxes_csv, _yolo),
     "class_names": Reader(".yaml", _class_files, _yaml),
     "config": Reader(".toml", _toml, _called("spatialtrust.run.config", "RunConfig.load"), 4),
-    "graph_json": Reader(".json", _graphs("json"), _GRAPH_READER),
+    "graph_json": Reader(".json", _graphs("json"), _graph_read),
     "graph_graphml": Reader(
-        ".graphml", _graphs("graphml"), _GRAPH_READER, 4
+        ".graphml", _graphs("graphml"), _graph_read, 4
     ),
-    "graph_dot": Reader(".dot", _graphs("dot"), _GRAPH_READER, 4),
+    "graph_dot": Reader(".dot", _graphs("dot"), _graph_read, 4),
     "model": Reader(".json", _models, _judge_by, 1),
     "image": Reader(".png", _images, _image, 16),
     "png": Reader(".png", lambda: [_images()[k] for k in (0, 6, 8, 10)], _repaired_png),
@@ -546,6 +678,19 @@ READERS: Final[dict[str, Reader]] = {
     "arrays": Reader(".npz", lambda: _arrays()[1:], _array, 4),
     "manifest": Reader(".json", _manifests, _manifest, 4),
     "bag": Reader(".mcap", _bags, _bag, 2),
+    "labels": Reader(".csv", _label_sheets, _called("spatialtrust.jobs.label_sheet", "read_sheet")),
+    "lines": Reader(".txt", _class_files, _called("spatialtrust.io.text", "read_lines"), 2),
+    "claims_gz": Reader(".jsonl.gz", _gzipped(_claims), _CLAIMS_READER, 4),
+    "claims_packed": Reader(".jsonl", _claims, _regzipped, 1),
+    "spreadsheet": Reader(".xml", _sheet_parts, _spreadsheet, 4),
+    "answers": Reader(".jsonl", _answer_rows, _answers, 4),
+    "tensors": Reader(".safetensors", _tensors, _array, 4),
+    "store": Reader(".store", _stores, _store),
+    "record": Reader(".jsonl", _records, _record),
+    "onnx": Reader(".onnx", _onnx_files, _onnx),
+    "bag_ros1": Reader(".bag", _old_bags("ros1"), _bag, 4),
+    "bag_sqlite": Reader(".db3", _old_bags("sqlite3"), _bag, 4),
+    "run_table": Reader(".json", _run_tables, _run_table, 1),
     "texts": Reader(
         ".txt",
         _said,
@@ -563,8 +708,6 @@ def seeds_of(name: str) -> list[bytes]:
 
 def outcome(name: str, content: bytes, folder: Path) -> str:
     """``read``, or ``refused`` by an error of the package; what else comes up is raised."""
-    from spatialtrust.errors import SpatialTrustError
-
     reader = READERS[name]
     path = folder / f"input{reader.ending}"
     path.write_bytes(content)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from spatialtrust import schema
-from spatialtrust.errors import FileError, SchemaVersionError
+from spatialtrust.errors import FileError, InputError, SchemaVersionError
 from spatialtrust.files import write_text
-from spatialtrust.io.parquet import read_table, write_table
+from spatialtrust.io.parquet import read_table, row_count, write_table
 
 TABLE = pa.table({"claim_id": ["0", "1"], "p_true": pa.array([0.5, float("nan")], pa.float32())})
 
@@ -77,3 +79,47 @@ def test_a_table_of_another_schema_version_is_refused(tmp_path) -> None:
     write_table(old, tmp_path / "old.parquet")
     with pytest.raises(SchemaVersionError, match=r"old\.parquet"):
         read_table(tmp_path / "old.parquet")
+
+
+def _one_text_many_times(path: Path, *, nested: bool) -> Path:
+    """Fifty kilobytes that say a text of a million letters a million times."""
+    texts = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(1_000_000, np.int32)), pa.array(["x" * 1_000_000])
+    )
+    if nested:
+        texts = pa.ListArray.from_arrays(np.arange(1_000_001, dtype=np.int32), texts)
+    pq.write_table(pa.table({"caption": texts}), path, store_schema=False)
+    return path
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_small_file_that_would_fill_the_memory_is_refused(tmp_path, nested: bool) -> None:
+    file = _one_text_many_times(tmp_path / "a.parquet", nested=nested)
+    assert file.stat().st_size < 100_000
+    with pytest.raises(FileError, match=r"would take .* SPATIALTRUST_MOST_TABLE_BYTES"):
+        read_table(file)
+    numbers = pa.table({f"c{place}": np.zeros(1_000_000) for place in range(200)})
+    pq.write_table(numbers, file)
+    with pytest.raises(FileError, match="would take"):
+        read_table(file)
+
+
+def test_a_limit_is_raised_by_the_environment(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({f"c{place}": np.zeros(1_000_000) for place in range(130)}), file)
+    monkeypatch.setenv("SPATIALTRUST_MOST_TABLE_BYTES", "1_000_000")
+    with pytest.raises(FileError, match="would take"):
+        read_table(file)
+    monkeypatch.setenv("SPATIALTRUST_MOST_TABLE_BYTES", str(1 << 32))
+    assert read_table(file).num_rows == 1_000_000
+    monkeypatch.setenv("SPATIALTRUST_MOST_TABLE_BYTES", "4 GiB")
+    with pytest.raises(InputError, match="give a whole number above 0"):
+        read_table(file)
+
+
+def test_some_columns_are_read_where_there_are_such(tmp_path) -> None:
+    write_table(pa.table({"a": [1], "b": [2]}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet", ["b", "c"]).column_names == ["b"]
+    assert row_count(tmp_path / "a.parquet") == 1
+    with pytest.raises(FileError, match=r"none\.parquet"):
+        row_count(tmp_path / "none.parquet")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,8 @@ from spatialtrust.errors import ColumnError, FileError, InputError, RowError
 from spatialtrust.fusion.model import TrustModel
 from spatialtrust.io.images import read_header
 from spatialtrust.io.parquet import read_table
-from spatialtrust.jobs.labelling import COLUMNS, choose, prospects, read_labels, write_labels
+from spatialtrust.jobs.label_sheet import COLUMNS
+from spatialtrust.jobs.labelling import choose, prospects, read_labels, write_labels
 from spatialtrust.run.plan import execute, prepare
 from spatialtrust.tables import Claims
 from tests.helpers.runs import copies, settings
@@ -126,12 +128,26 @@ def test_labels_that_exist_are_not_overwritten(finished, tmp_path) -> None:
         ("claim_id,label,purpose\nx,1,test\n", RowError, "valid: certify, fit"),
         ("claim_id,label,purpose\nx,1,fit\n", RowError, "is not a claim"),
         ("claim_id,label,purpose\nx,,fit\n", FileError, "has no label yet"),
+        ("claim_id,label,purpose\nx,1,fit\nx,0,fit\n", RowError, r":3: claim_id stands in line 2"),
+        ("claim_id,label,purpose\nx,1\n", RowError, r":2: row has 2 cells, the header has 3"),
+        ("claim_id,claim_id,label,purpose\n", FileError, "two columns"),
     ],
 )
 def test_wrong_label_files_say_where(finished, tmp_path, text, error, message) -> None:
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(error, match=message):
         read_labels(finished, tmp_path / "labels.csv")
+
+
+def test_a_sheet_that_a_spreadsheet_saved_its_own_way_is_read(finished, tmp_path) -> None:
+    write_labels(finished, tmp_path / "labels.csv", rows=12)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "labels.csv").read_text("utf-8"))))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, delimiter=";", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({**row, "label": "1", "caption": "caf\u00e9"} for row in rows)
+    (tmp_path / "saved.csv").write_bytes(text.getvalue().encode("cp1252"))
+    assert len(read_labels(finished, tmp_path / "saved.csv").purpose) == 12
 
 
 def test_a_run_without_labels_says_how_to_get_them(finished) -> None:

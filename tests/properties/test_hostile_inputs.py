@@ -30,6 +30,7 @@ from spatialtrust.graph.files import load_graph
 from spatialtrust.io.detections import read_detections
 from spatialtrust.io.images import decode, find_images, read_header, read_image
 from spatialtrust.io.rows import read_rows
+from spatialtrust.limits import check_environment
 from spatialtrust.run.config import RunConfig
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.run.plan import STAGES, execute, prepare
@@ -233,7 +234,7 @@ def test_19_archives_are_limited_by_what_they_unpack_to(tmp_path) -> None:
     with gzip.open(tmp_path / "a.jsonl.gz", "wb", 9) as file:
         for _ in range(64):
             file.write(b" " * (1 << 20))
-    with pytest.raises(FileError, match="unpacks to more than 16 MiB"):
+    with pytest.raises(FileError, match="unpacks to more than 16,777,216 bytes"):
         read_rows(tmp_path / "a.jsonl.gz")
 
 
@@ -295,6 +296,29 @@ def test_27_a_folder_that_is_replaced_under_a_run_stops_it(tmp_path) -> None:
     assert not (tmp_path / "r").exists()
 
 
+def test_29_recorded_answers_in_a_folder_that_changed_are_refused(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 2)
+    execute(prepare(settings(boxes), tmp_path / "plain", [images]))
+    claims = pq.read_table(tmp_path / "plain" / "claims")["claim_id"].to_pylist()
+    answers = tmp_path / "answers"
+    answers.mkdir()
+
+    def say(word: str) -> None:
+        told = {"claim_id": claims, "answer": [word] * len(claims)}
+        pq.write_table(pa.table(told), answers / "part.parquet")
+
+    def run() -> set[str]:
+        config = settings(boxes, asker=f"recorded:{answers}")
+        execute(prepare(config, tmp_path / "r", [images]))
+        return set(pq.read_table(tmp_path / "r" / "answers")["answer"].to_pylist())
+
+    say("yes")
+    assert run() == run() == {"yes"}
+    say("no")
+    with pytest.raises(InputError, match="answers"):
+        run()
+
+
 def test_30_an_image_id_that_leads_out_of_the_folder_is_refused(tmp_path) -> None:
     images, boxes = copies(tmp_path / "photos", 2)
     run = tmp_path / "box" / "r"
@@ -343,6 +367,32 @@ def test_35_odd_boxes_are_faults_and_odd_scores_are_none(tmp_path) -> None:
     assert len(found.faults) == 2
 
 
+def test_41_a_full_disk_is_one_sentence_and_what_was_embedded_is_kept(tmp_path) -> None:
+    """A limit on the size of files stands in for the disk."""
+    code = """
+import resource, signal, sys
+from spatialtrust.classify.embedding_store import EmbeddingStore, Recipe
+from spatialtrust.errors import FileError
+import numpy as np
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with EmbeddingStore(sys.argv[1], Recipe("image", "toy", None, 1.0, "")) as store:
+    store.append([b"a" * 32], np.ones((1, 64), np.float32))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+    try:
+        store.append([b"b" * 32], np.ones((1, 64), np.float32))
+    except FileError as error:
+        print(error)
+with EmbeddingStore(sys.argv[1], store.recipe) as store:
+    print(store.find([b"a" * 32, b"b" * 32]).tolist())
+"""
+    done = program(code, tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    said, found = done.stdout.splitlines()
+    assert "cannot be written" in said
+    assert "what was embedded is kept" in said
+    assert found == "[0, -1]"
+
+
 def test_42_a_box_without_extent_changes_no_other_row(tmp_path) -> None:
     thin = {**CLAIM, "subject_box": [300, 200, 300.00001, 300], "object_box": [10, 10, 90, 90]}
     far = {**CLAIM, "subject_box": [1e19, 1, 2e19, 90], "object_box": [10, 10, 90, 90]}
@@ -376,6 +426,40 @@ def test_38_numbers_at_the_ends_of_their_range() -> None:
             stability([[0, 0, 2, 2]], [[0, 0, 2, 2]], "x", jitter)
     with pytest.raises(InputError, match=r"bins is 2\.5"):
         ece([0.1, 0.2], [0, 1], bins=2.5)
+
+
+def test_a_list_that_begins_with_null_moves_no_value_of_other_rows(tmp_path) -> None:
+    """Arrow's reader loses the null where the first list of a column begins with one."""
+    box = CLAIM["subject_box"]
+    rows = [{**CLAIM, "subject_box": [None, 54, 71]}, CLAIM, {**CLAIM, "subject_box": [None] * 4}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert read_rows(tmp_path / "a.jsonl").table["subject_box"].to_pylist()[1] == box
+
+
+def test_a_variable_that_looks_like_a_limit_and_is_none_is_refused(monkeypatch) -> None:
+    monkeypatch.setenv("SPATIALTRUST_MOST_PIXEL", "5")
+    with pytest.raises(InputError, match=r"SPATIALTRUST_MOST_PIXEL: is no limit; valid: .*_PIXELS"):
+        check_environment()
+    monkeypatch.delenv("SPATIALTRUST_MOST_PIXEL")
+    monkeypatch.setenv("SPATIALTRUST_MOST_PIXELS", "0")
+    with pytest.raises(InputError, match='is "0"; give a whole number above 0'):
+        check_environment()
+
+
+def test_tables_of_a_run_are_checked_by_column(tmp_path) -> None:
+    images, boxes = copies(tmp_path / "photos", 2)
+    execute(prepare(settings(boxes), tmp_path / "r", [images]))
+    part = next((tmp_path / "r" / "scores").glob("*.parquet"))
+    table = pq.read_table(part)
+    with RunFolder(tmp_path / "r") as run:
+        pq.write_table(table.drop_columns("p_true"), part)
+        with pytest.raises(ColumnError, match=r'scores.*"p_true" is missing'):
+            run.read("scores", part.stem)
+        place = table.schema.get_field_index("p_true")
+        words = pa.array(["1"] * table.num_rows)
+        pq.write_table(table.set_column(place, "p_true", words), part)
+        with pytest.raises(ColumnError, match='"p_true" is string, not float'):
+            run.read("scores", part.stem)
 
 
 def test_43_an_infinite_score_stops_no_run(tmp_path) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatialtrust.jobs.labelling import COLUMNS, read_labels, write_labels
+from spatialtrust.jobs.label_sheet import COLUMNS
+from spatialtrust.jobs.labelling import read_labels, write_labels
 from spatialtrust.jobs.own_model import fit
 from spatialtrust.report import write_label_page, write_report
 from spatialtrust.run.plan import execute, prepare

@@ -8,19 +8,24 @@ values that the cross-attention makes of the picture, about half of a claim's co
 from __future__ import annotations
 
 import math
+from functools import partial
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from spatialtrust.backends.asking import Scores
 from spatialtrust.backends.blip2.vision import ACTIVATIONS, picture_cost
+from spatialtrust.backends.known import Known, tokenized
+from spatialtrust.backends.layout import additive
 from spatialtrust.backends.loading import (
     Checkpoint,
     load_image_processor,
     load_model,
     load_tokenizer,
-    preprocess,
 )
+from spatialtrust.backends.packing import pad
+from spatialtrust.backends.preparing import Prepares
 from spatialtrust.questions.prompts import caption
 
 if TYPE_CHECKING:
@@ -29,15 +34,15 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from spatialtrust.arrays import Pixels
     from spatialtrust.backends.batching import Budget
+    from spatialtrust.backends.known import Tokens
     from spatialtrust.questions.prompts import Triple
 
 _CAPTION: Final = 12
 """Tokens of a usual caption, for the size of a row."""
 
 
-class MatchReader:
+class MatchReader(Prepares):
     """Reads the match probability of a claim's caption."""
 
     def __init__(
@@ -46,6 +51,7 @@ class MatchReader:
         self.device, self.dtype, self.budget = device, dtype, budget
         self.model: Any = load_model(checkpoint, "Blip2ForImageTextRetrieval", device, dtype)
         self.tokenizer = load_tokenizer(checkpoint)
+        self.tokens: Known[str, Tokens] = Known(partial(tokenized, self.tokenizer))
         self.processor = load_image_processor(checkpoint)
         config = self.model.config.qformer_config
         queries = self.model.query_tokens.shape[1]
@@ -60,13 +66,12 @@ class MatchReader:
         """Bytes of activations per picture."""
         return picture_cost(self.model.config.vision_config, self.dtype)
 
-    def encode(self, pixels: Sequence[Pixels]) -> Sequence[torch.Tensor]:
+    def encode(self, prepared: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """Patch states (P, h) per picture."""
         import torch
 
         with torch.inference_mode():
-            values = preprocess(self.processor, pixels, self.device, self.dtype)
-            states = self.model.vision_model(values).last_hidden_state
+            states = self.model.vision_model(self.gathered(prepared)).last_hidden_state
         return [row.clone() for row in states]
 
     def spell(self, claim: Triple, prompt: str) -> str:
@@ -78,16 +83,20 @@ class MatchReader:
     ) -> Scores:
         """See ``Reader.score``."""
         scores = Scores(len(texts))
-        tokens: list[list[int]] = self.tokenizer(list(texts))["input_ids"]
+        tokens = self.tokens(texts)
         lengths = np.array([len(ids) for ids in tokens])
         scores.status[lengths > self._limit] = "text_too_long"
-        packs: list[tuple[int, NDArray[np.int64]]] = []
-        for place in range(len(features)):
-            rows = np.flatnonzero((picture == place) & (lengths <= self._limit))
-            packs += [
-                (place, rows[start : start + self._pack])
-                for start in range(0, len(rows), self._pack)
-            ]
+        fits = np.flatnonzero(lengths <= self._limit)
+        fits = fits[np.lexsort((lengths[fits], picture[fits]))]
+        bounds = np.searchsorted(picture[fits], np.arange(len(features) + 1)).tolist()
+        # Rows of even size, side by side with others of that size: what is padded is computed.
+        packs: list[tuple[int, NDArray[np.int64]]] = [
+            (place, rows)
+            for place, (start, stop) in enumerate(pairwise(bounds))
+            if stop > start
+            for rows in np.array_split(fits[start:stop], math.ceil((stop - start) / self._pack))
+        ]
+        packs.sort(key=lambda pack: len(pack[1]))
         queries = self.model.query_tokens.shape[1]
         sizes = [queries * len(rows) + int(lengths[rows].sum()) for _, rows in packs]
         costs = [float(size * (ACTIVATIONS * self._width + size) * 4) for size in sizes]
@@ -110,30 +119,25 @@ class MatchReader:
 
         queries = self.model.query_tokens.shape[1]
         claims = max(len(rows) for _, rows in packs)
-        texts = max(sum(len(tokens[row]) for row in rows) for _, rows in packs)
-        ids = np.zeros((len(packs), texts), dtype=np.int64)
-        positions = np.zeros_like(ids)
+        ids, inside = pad(
+            [list(chain.from_iterable(tokens[row] for row in rows)) for _, rows in packs], 0
+        )
+        lengths = np.array([len(tokens[row]) for _, rows in packs for row in rows])
+        positions, texts = np.zeros_like(ids), np.full_like(ids, -1)
+        positions[inside] = np.arange(inside.sum()) - np.repeat(
+            np.cumsum(lengths) - lengths, lengths
+        )
         # Which claim a place belongs to: queries of all claims first, then their texts. Padding
         # belongs to a claim that no other place has, and attends to itself.
-        owner = np.full((len(packs), claims * queries + texts), -1, dtype=np.int64)
-        owner[:, : claims * queries] = np.repeat(np.arange(claims), queries)
-        for place, (_, rows) in enumerate(packs):
-            end = 0
-            for claim, row in enumerate(rows):
-                start, end = end, end + len(tokens[row])
-                ids[place, start:end] = tokens[row]
-                positions[place, start:end] = np.arange(end - start)
-                owner[place, claims * queries + start : claims * queries + end] = claim
+        texts[inside] = np.repeat(
+            np.concatenate([np.arange(len(rows)) for _, rows in packs]), lengths
+        )
+        asked = np.tile(np.repeat(np.arange(claims), queries), (len(packs), 1))
+        owner = np.concatenate([asked, texts], axis=1)
         with torch.inference_mode():
             belongs = torch.from_numpy(owner).to(self.device)
             weights = self.model.qformer.layernorm.weight
-            mask = torch.zeros(
-                (len(packs), 1, owner.shape[1], owner.shape[1]),
-                dtype=weights.dtype,
-                device=self.device,
-            )
-            apart = belongs[:, None, :, None] != belongs[:, None, None, :]
-            mask.masked_fill_(apart, torch.finfo(mask.dtype).min)
+            mask = additive(belongs[:, :, None] == belongs[:, None], weights.dtype)
             embedded = self.model.embeddings(
                 input_ids=torch.from_numpy(ids).to(self.device),
                 position_ids=torch.from_numpy(positions).to(self.device),

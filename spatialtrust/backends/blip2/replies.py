@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
 from spatialtrust.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
+    from numpy.typing import NDArray
+
+    from spatialtrust.backends.asking import Scores
 
 SPELLINGS: Final = {
     "yes": ("yes", "Yes", "YES", " yes", " Yes", " YES"),
@@ -86,16 +91,27 @@ def read_states(states: torch.Tensor, head: Any, ids: Spellings) -> Reply:
     return Reply(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
+def fill(scores: Scores, rows: NDArray[np.int64], reply: Reply) -> None:
+    """Put what replies (N,) say into some rows (N,) of scores, by one copy off the device."""
+    import torch
+
+    margin, mass, entropy = torch.stack(reply).cpu().numpy()
+    scores.margin[rows], scores.mass[rows], scores.entropy[rows] = margin, mass, entropy
+    scores.p_yes[rows] = 1.0 / (1.0 + np.exp(-margin.clip(-80, 80)))
+
+
 def loglik(states: torch.Tensor, head: Any, targets: torch.Tensor) -> torch.Tensor:
     """Log-likelihood (N,) of target tokens given the hidden states (N, d) that predict them."""
     import torch
 
-    parts = []
-    for rows in slices(len(states)):
-        logits = head(states[rows]).float()
-        chosen = logits.gather(1, targets[rows, None])[:, 0]
-        parts.append(chosen - logits.logsumexp(dim=-1))
+    parts = [chosen(head(states[rows]), targets[rows]) for rows in slices(len(states))]
     return torch.cat(parts) if parts else states.new_zeros(0, dtype=torch.float32)
+
+
+def chosen(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Log-likelihood (N,) of target tokens given the logits (N, V) that predict them."""
+    logits = logits.float()
+    return logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(dim=-1)
 
 
 def slices(rows: int) -> Iterator[slice]:

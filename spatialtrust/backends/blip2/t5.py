@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialtrust.backends.asking import Scores
-from spatialtrust.backends.blip2.replies import loglik, read_states
+from spatialtrust.backends.blip2.replies import fill, loglik, read_states
 from spatialtrust.backends.blip2.vision import ACTIVATIONS, GenerativeReader
+from spatialtrust.backends.packing import pad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ class T5Reader(GenerativeReader):
     ) -> Scores:
         """See ``Reader.score``."""
         scores = Scores(len(texts))
-        tokens: list[list[int]] = self.tokenizer([text for text, _ in texts])["input_ids"]
+        tokens = self.tokens([text for text, _ in texts])
         asks = np.array([reply for _, reply in texts])
         lengths = np.array([len(ids) for ids in tokens])
 
@@ -69,11 +70,7 @@ class T5Reader(GenerativeReader):
             start = ids.new_full((len(rows), 1), self._start)
             states, head = self._decode(encoded, mask, start)
             reply = read_states(states[:, 0], head, self.spellings)
-        margin = reply.margin.cpu().numpy()
-        scores.margin[rows] = margin
-        scores.p_yes[rows] = 1.0 / (1.0 + np.exp(-margin.clip(-80, 80)))
-        scores.mass[rows] = reply.mass.cpu().numpy()
-        scores.entropy[rows] = reply.entropy.cpu().numpy()
+        fill(scores, rows, reply)
 
     def _state(
         self,
@@ -107,12 +104,9 @@ class T5Reader(GenerativeReader):
     def _pad(self, sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
-        ids = np.full((len(sequences), max(map(len, sequences))), self.tokenizer.pad_token_id)
-        mask = np.zeros(ids.shape, dtype=np.int64)
-        for row, sequence in enumerate(sequences):
-            ids[row, : len(sequence)] = sequence
-            mask[row, : len(sequence)] = 1
-        return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
+        ids, inside = pad(sequences, self.tokenizer.pad_token_id)
+        sent = torch.from_numpy(np.stack([ids, inside])).to(self.device)
+        return sent[0], sent[1]
 
     def _encode(
         self, seen: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spatialtrust.backends.blip2.replies import spellings
+from spatialtrust.backends.known import Known, tokenized
 from spatialtrust.backends.loading import (
     Checkpoint,
     load_image_processor,
     load_model,
     load_tokenizer,
-    preprocess,
 )
+from spatialtrust.backends.preparing import Prepares
 from spatialtrust.questions.prompts import STATEMENT, question
 
 if TYPE_CHECKING:
@@ -19,15 +21,15 @@ if TYPE_CHECKING:
 
     import torch
 
-    from spatialtrust.arrays import Pixels
     from spatialtrust.backends.batching import Budget
+    from spatialtrust.backends.known import Tokens
     from spatialtrust.questions.prompts import Triple
 
 ACTIVATIONS = 16
 """Tensors of a layer's width that are alive at once while a transformer layer runs."""
 
 
-class GenerativeReader:
+class GenerativeReader(Prepares):
     """Base of the OPT and T5 readers: sees pictures and words prompts."""
 
     def __init__(
@@ -37,6 +39,7 @@ class GenerativeReader:
         self.model: Any = load_model(checkpoint, "Blip2ForConditionalGeneration", device, dtype)
         self.tokenizer = load_tokenizer(checkpoint)
         self.processor = load_image_processor(checkpoint)
+        self.tokens: Known[str, Tokens] = Known(partial(tokenized, self.tokenizer))
         self.spellings = spellings(self.tokenizer, checkpoint.folder)
 
     @property
@@ -44,12 +47,12 @@ class GenerativeReader:
         """Bytes of activations per picture."""
         return picture_cost(self.model.config.vision_config, self.dtype)
 
-    def encode(self, pixels: Sequence[Pixels]) -> Sequence[torch.Tensor]:
+    def encode(self, prepared: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """Query tokens in the language model's space, (Q, d) per picture."""
         import torch
 
         with torch.inference_mode():
-            values = preprocess(self.processor, pixels, self.device, self.dtype)
+            values = self.gathered(prepared)
             seen = self.model.vision_model(values).last_hidden_state
             queries = self.model.query_tokens.expand(len(seen), -1, -1)
             # No mask: every patch of every picture is attended to.

@@ -78,9 +78,11 @@ def recognise(
     BackendError: its outputs are of no family that is known, or do not fit the class names.
     """
     shapes = {name: value.shape for name, value in outputs.items()}
-    if {"labels", "boxes", "scores"} <= set(outputs):
+    boxes = shapes.get("boxes", shapes.get("pred_boxes", ()))
+    whole = len(boxes) == 3 and boxes[0] == 1 and boxes[2] == 4
+    if whole and shapes.get("labels") == shapes.get("scores") == boxes[:2]:
         return Head("labels")
-    if {"logits", "pred_boxes"} <= set(outputs):
+    if whole and len(shapes.get("logits", ())) == 3 and shapes["logits"][:2] == boxes[:2]:
         found = int(shapes["logits"][-1])
         if found not in {classes, classes + 1}:
             raise _misfit(where, found, classes)

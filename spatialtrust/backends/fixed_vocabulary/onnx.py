@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import yaml
 
 from spatialtrust.backends.fixed_vocabulary import heads
 from spatialtrust.backends.fixed_vocabulary.detector import FixedVocabularyDetector, Seen
@@ -29,6 +29,7 @@ from spatialtrust.backends.fixed_vocabulary.onnx_header import (
 )
 from spatialtrust.backends.fixed_vocabulary.pictures import Placed, fit, stretch
 from spatialtrust.backends.fixed_vocabulary.words import COCO, COCO_91
+from spatialtrust.documents import loads_yaml
 from spatialtrust.errors import BackendError
 from spatialtrust.io.detections.class_names import LISTS, read_names
 from spatialtrust.io.text import parse_json, read_text
@@ -46,6 +47,9 @@ log: Final = logging.getLogger("spatialtrust")
 _LISTS: Final = {"coco": COCO, "coco91": COCO_91}
 _SIZE: Final = 640
 """Edge of an input whose size is free, where nothing says what it was trained with."""
+_LARGEST: Final = 4096
+"""Edge of a picture that a model may take."""
+_DIGITS: Final = re.compile("[0-9]{1,9}")
 _IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _TYPES: Final = {FLOAT: np.float32, HALF: np.float16, UINT8: np.uint8}
 _SIZES: Final = "orig_target_sizes"
@@ -76,7 +80,12 @@ class OnnxDetector:
         placed = self._place(pixels, head)
         height, width = pixels.shape[:2]
         outputs = self._run(self._values(placed.pixels, head), (width, height))
-        found = heads.decode(head, outputs, len(self.classes), self._size, str(self._path))
+        try:
+            found = heads.decode(head, outputs, len(self.classes), self._size, str(self._path))
+        except (ValueError, IndexError, KeyError, StopIteration) as error:
+            raise BackendError(
+                f"{self._path}: its outputs have another shape than for a grey picture ({error})"
+            ) from error
         if head.family == "labels":  # the model was told the picture's own size
             return found
         if head.fitted:
@@ -128,7 +137,13 @@ class OnnxDetector:
             return _IMAGENET if head.empty_class else None
         if not told.get("do_normalize", True):
             return None
-        return told.get("image_mean", _IMAGENET[0]), told.get("image_std", _IMAGENET[1])
+        mean, deviation = told.get("image_mean", _IMAGENET[0]), told.get("image_std", _IMAGENET[1])
+        if not (_is_colour(mean) and _is_colour(deviation) and all(deviation)):
+            raise BackendError(
+                f"{self._path}: {_PROCESSOR} beside it has image_mean {mean!r:.60} and image_std "
+                f"{deviation!r:.60}; valid: three numbers each, the latter not 0"
+            )
+        return mean, deviation
 
     def _run(self, values: NDArray[Any], size: tuple[int, int]) -> dict[str, NDArray[Any]]:
         inputs = {self._picture.name: values}
@@ -187,14 +202,16 @@ def _picture_of(path: Path, header: Header) -> Input:
 def _size_of(path: Path, header: Header, picture: Input) -> tuple[int, int]:
     """Height and width of the input."""
     height, width = picture.shape[2:]
-    if height and width:
-        return height, width
-    stated = _numbers(header.metadata.get("imgsz", ""))
+    stated = [height, width] if height and width else _numbers(header.metadata.get("imgsz", ""))
     if not stated and (told := _json_beside(path, _PROCESSOR)) is not None:
         sizes = told.get("size")
-        if isinstance(sizes, dict) and {"height", "width"} <= set(sizes):
-            stated = [int(sizes["height"]), int(sizes["width"])]
+        if isinstance(sizes, dict):
+            stated = _numbers(f"[{sizes.get('height')}, {sizes.get('width')}]")
     found = (stated[0], stated[-1]) if stated else (_SIZE, _SIZE)
+    if max(found) > _LARGEST:
+        raise BackendError(
+            f"{path}: takes pictures of {found[1]} x {found[0]}; at most {_LARGEST} x {_LARGEST}"
+        )
     if not stated:
         log.warning("%s: takes pictures of any size; %d x %d is used", path.name, *found)
     return found
@@ -203,7 +220,8 @@ def _size_of(path: Path, header: Header, picture: Input) -> tuple[int, int]:
 def _numbers(text: str) -> list[int]:
     found = _loaded(text)
     listed = found if isinstance(found, list) else [found]
-    return [int(each) for each in listed if str(each).isdecimal() and int(each) >= 32]
+    sizes = [int(each) for each in listed if isinstance(each, str) and _DIGITS.fullmatch(each)]
+    return [size for size in sizes if size >= 32]
 
 
 def _classes(path: Path, names: str, metadata: Mapping[str, str]) -> tuple[str, ...]:
@@ -255,9 +273,14 @@ def _in_order(names: Mapping[int, str], where: str) -> tuple[str, ...]:
 def _loaded(text: str) -> Any:
     """Metadata of Ultralytics is a Python dictionary, which reads as YAML; None: is neither."""
     try:
-        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes strings only
-    except (yaml.YAMLError, RecursionError, ValueError):
+        return loads_yaml(text, strings_only=True)
+    except ValueError:
         return None
+
+
+def _is_colour(value: Any) -> bool:
+    numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+    return numbers and len(value) == 3 and bool(np.isfinite(value).all())
 
 
 def _by_number(listed: Any) -> dict[int, str]:
@@ -265,7 +288,7 @@ def _by_number(listed: Any) -> dict[int, str]:
     pairs: list[tuple[Any, Any]] = list(enumerate(listed)) if isinstance(listed, list) else []
     pairs = list(listed.items()) if isinstance(listed, dict) else pairs
     found = [(str(number), name) for number, name in pairs]
-    if not all(number.isdecimal() and isinstance(name, str) for number, name in found):
+    if not all(_DIGITS.fullmatch(number) and isinstance(name, str) for number, name in found):
         return {}
     return {int(number): name for number, name in found}
 

@@ -32,9 +32,8 @@ from spatialtrust.backends.loading import (
     load_tokenizer,
     locate,
     memory_of,
-    preprocess,
 )
-from spatialtrust.fusion.model import threads
+from spatialtrust.backends.preparing import preparers, preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +101,8 @@ class GroundingDino:
             except Exception as error:  # whatever PIL or NumPy make of a broken array
                 return f"image_unreadable: {error}"
 
-        for image_id, made in zip(wanted, ahead(prepare, wanted, threads()), strict=True):
+        count = preparers(self._device) if ids else 0
+        for image_id, made in zip(wanted, ahead(prepare, wanted, count), strict=True):
             status |= {(image_id, p): refused[p] for p in wanted[image_id] if p in refused}
             if isinstance(made, str):
                 among = wanted if made == "image_unreadable" else usable

@@ -23,6 +23,7 @@ from spatialtrust.backends.asks import OK
 from spatialtrust.backends.batching import Budget
 from spatialtrust.backends.blip2.replies import SPELLINGS
 from spatialtrust.backends.lavis.session import Session, Timeouts
+from spatialtrust.backends.looking import Memory
 from spatialtrust.errors import FileError, InputError, suggest
 from spatialtrust.questions.prompts import STATEMENT, caption, question
 
@@ -111,11 +112,18 @@ class LavisReader:
         """Bytes of activations per picture."""
         return float(self.session.facts["picture_bytes"])
 
-    def encode(self, pixels: Sequence[Pixels]) -> Sequence[NDArray[np.float32]]:
+    preparers = 0
+    """The worker prepares them."""
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """A picture as it is handed over."""
+        return np.ascontiguousarray(pixels)
+
+    def encode(self, prepared: Sequence[Pixels]) -> Sequence[NDArray[np.float32]]:
         """The worker's features of each picture."""
-        names = [f"{place}.npy" for place in range(len(pixels))]
-        for name, array in zip(names, pixels, strict=True):
-            np.save(self.session.scratch / name, np.ascontiguousarray(array), allow_pickle=False)
+        names = [f"{place}.npy" for place in range(len(prepared))]
+        for name, array in zip(names, prepared, strict=True):
+            np.save(self.session.scratch / name, array, allow_pickle=False)
         self.session.request({"op": "encode", "images": names, "to": "encoded.npy"})
         features = np.load(self.session.scratch / "encoded.npy", allow_pickle=False)
         return [row.copy() for row in features]
@@ -178,7 +186,7 @@ class Lavis(asking.ReadingAsker):
     def __getstate__(self) -> dict[str, Any]:
         """All but the worker: a copy in another process starts its own."""
         kept = {name: value for name, value in self.__dict__.items() if name != "reader"}
-        return {**kept, "_memory": asking.Memory()}
+        return {**kept, "_memory": Memory()}
 
     @cached_property
     def reader(self) -> LavisReader:

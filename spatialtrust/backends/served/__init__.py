@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from spatialtrust.backends import asking
 from spatialtrust.backends.install import home
+from spatialtrust.backends.looking import Memory
 from spatialtrust.backends.served.target import Target, parse_target
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Served(asking.ReadingAsker):
     def __getstate__(self) -> dict[str, Any]:
         """All but the connection: a copy in another process makes its own."""
         kept = {name: value for name, value in self.__dict__.items() if name != "reader"}
-        return {**kept, "_memory": asking.Memory()}
+        return {**kept, "_memory": Memory()}
 
     @cached_property
     def reader(self) -> asking.Reader:

@@ -14,6 +14,7 @@ import numpy as np
 from spatialtrust.backends.asking import Scores
 from spatialtrust.backends.served.client import Ask, Client
 from spatialtrust.backends.served.replies import Odds, Told, odds, vote
+from spatialtrust.fusion.model import threads
 from spatialtrust.questions.prompts import STATEMENT, question
 from spatialtrust.replies import parse_answers
 
@@ -68,9 +69,14 @@ class ServedReader:
         """The question as it is sent; None for a statement, which cannot be."""
         return None if prompt == STATEMENT else f"{question(claim, prompt)} {ANSWER}"
 
-    def encode(self, pixels: Sequence[Pixels]) -> Sequence[Sent]:
-        """Pictures as JPEG files (quality 95, colours whole)."""
-        return [self._send(picture) for picture in pixels]
+    @property
+    def preparers(self) -> int:
+        """See ``Eyes.preparers``: a server leaves all cores to the files."""
+        return threads()
+
+    def encode(self, prepared: Sequence[Sent]) -> Sequence[Sent]:
+        """They are sent with their questions."""
+        return prepared
 
     def score(
         self, features: Sequence[Sent], picture: NDArray[np.int64], texts: Sequence[Any]
@@ -142,7 +148,8 @@ class ServedReader:
                 scores.p_yes[row] = share
                 scores.margin[row] = np.log(share) - np.log1p(-share)
 
-    def _send(self, pixels: Pixels) -> Sent:
+    def prepare(self, pixels: Pixels) -> Sent:
+        """A picture as a JPEG file (quality 95, colours whole)."""
         from PIL import Image
 
         image = Image.fromarray(np.ascontiguousarray(pixels))

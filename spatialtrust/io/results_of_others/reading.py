@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.errors import ColumnError, FileError, suggest
 from spatialtrust.io.results_of_others.rows import Results, Row
-from spatialtrust.io.results_of_others.sheets import read_json_rows, read_separated, read_sheet
+from spatialtrust.io.results_of_others.sheets import read_json_rows, read_sheet
 from spatialtrust.io.results_of_others.tools import labels_of, lmms_eval, pope, vlmevalkit, whatsup
+from spatialtrust.io.separated import read_separated
 
 if TYPE_CHECKING:
-    from spatialtrust.io.results_of_others.sheets import Table
+    from spatialtrust.io.separated import Table
 
 KINDS: Final = (".xlsx", ".tsv", ".csv", ".json", ".jsonl")
 _CODE: Final = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".npz")
@@ -73,7 +74,7 @@ def _table(path: Path) -> tuple[Table, tuple[str, ...]]:
     if kind == ".xlsx":
         return read_sheet(path)
     if kind in (".tsv", ".csv"):
-        return read_separated(path)
+        return read_separated(path, ("index", "prediction", "answer"))
     data, notes = read_json_rows(path)
     if isinstance(data, dict):
         raise _refusal(path, data)

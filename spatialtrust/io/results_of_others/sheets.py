@@ -1,27 +1,28 @@
-"""Tables as tools write them: spreadsheets, tab-separated text, JSON by rows or by columns."""
+"""Tables as tools write them: spreadsheets, and JSON by rows or by columns."""
 
 from __future__ import annotations
 
-import csv
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 from spatialtrust.documents import loads
 from spatialtrust.errors import FileError, MissingDependencyError
 from spatialtrust.files import first_line
-from spatialtrust.io.encodings import as_utf8, sniff_delimiter
+from spatialtrust.io.separated import distinct
 from spatialtrust.io.text import parse_json, read_text
+from spatialtrust.limits import allowed, hint
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from spatialtrust.io.separated import Table
 
 LARGEST: Final = 1 << 30
 """Bytes that a spreadsheet may unpack to."""
 _DENSEST: Final = 500
 """Times that it may be larger unpacked than packed; real ones are 5 to 30 times."""
-
-Table = list[tuple[int, dict[str, Any] | str]]
-"""Row number and cells by column, or what is wrong with the row."""
+_FEW_CELLS: Final = 100_000
+"""Cells of a grid that may be nearly empty; each of a larger one takes some bytes of the file."""
 
 
 def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
@@ -37,7 +38,7 @@ def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
         import openpyxl
     except ImportError as error:
         raise MissingDependencyError(str(error.name), "xlsx", "a spreadsheet of results") from error
-    _check_size(path)
+    size = _unpacked(path)
     try:
         book = openpyxl.load_workbook(path, data_only=True)
     except Exception as error:  # the library raises errors of many kinds
@@ -50,6 +51,12 @@ def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
     if not sheets:
         raise FileError(path, "holds no rows", "give the file with one row a question")
     sheet = sheets[0]
+    if sheet.max_row * sheet.max_column > max(size, _FEW_CELLS):
+        raise FileError(
+            path,
+            f"has a cell in row {sheet.max_row:,} or column {sheet.max_column:,}, far from others",
+            "remove what stands far from the table, or export it as .tsv",
+        )
     if sheet.merged_cells.ranges:
         where = ", ".join(str(part) for part in list(sheet.merged_cells.ranges)[:3])
         raise FileError(
@@ -61,7 +68,7 @@ def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
     if len(sheets) > 1:
         notes = (f"{path}: sheet {sheet.title!r} is read, {len(sheets) - 1} other is not",)
     rows = list(sheet.iter_rows(values_only=True))
-    names = _header(path, ["" if cell is None else str(cell).strip() for cell in rows[0]])
+    names = distinct(path, ["" if cell is None else str(cell).strip() for cell in rows[0]])
     table: Table = [
         (number, {name: cell for name, cell in zip(names, cells, strict=False) if name})
         for number, cells in enumerate(rows[1:], 2)
@@ -70,7 +77,8 @@ def read_sheet(path: Path) -> tuple[Table, tuple[str, ...]]:
     return table, notes
 
 
-def _check_size(path: Path) -> None:
+def _unpacked(path: Path) -> int:
+    """Bytes that a spreadsheet unpacks to."""
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(entry.file_size for entry in packed.infolist())
@@ -80,52 +88,9 @@ def _check_size(path: Path) -> None:
             f"is no .xlsx file, whatever its name ({first_line(error)})",
             "an old .xls, a protected or a half-downloaded file has to be saved again as .xlsx",
         ) from error
-    if size > LARGEST or size > _DENSEST * max(path.stat().st_size, 1 << 16):
-        raise FileError(
-            path, f"unpacks to {size >> 20} MiB, which no table of results does", "export as .tsv"
-        )
-
-
-def _header(path: Path, names: list[str]) -> list[str]:
-    named = [name for name in names if name]
-    if len(set(named)) < len(named):
-        twice = next(name for name in named if named.count(name) > 1)
-        raise FileError(path, f'has two columns "{twice}"', "rename or remove one of them")
-    return names
-
-
-def read_separated(path: Path) -> tuple[Table, tuple[str, ...]]:
-    """The rows of ``.tsv`` and ``.csv``; a cell may hold a line break where it is quoted.
-
-    Raises
-    ------
-    FileError: it is empty or cannot be read.
-    """
-    try:
-        content, note = as_utf8(path.read_bytes())
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from error
-    text = content.decode("utf-8", errors="replace")
-    if not text.strip():
-        raise FileError(path, "is empty", "give the file with one row a question")
-    tab = path.suffix.lower() == ".tsv"
-    delimiter = "\t" if tab else sniff_delimiter(content, ("index", "prediction", "answer"))
-    csv.field_size_limit(1 << 24)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-    table: Table = []
-    try:
-        names = _header(path, [name.strip() for name in next(reader)])
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(names):
-                problem = f"has {len(cells)} cells, the header has {len(names)}"
-                table.append((reader.line_num, problem))
-                continue
-            table.append((reader.line_num, dict(zip(names, cells, strict=True))))
-    except csv.Error as error:
-        table.append((reader.line_num, f"and what follows cannot be read ({error})"))
-    return table, (() if note is None else (note,))
+    if size > allowed("SHEET_BYTES", min(LARGEST, _DENSEST * max(path.stat().st_size, 1 << 16))):
+        raise FileError(path, f"unpacks to {size >> 20} MiB", hint("SHEET_BYTES"))
+    return size
 
 
 def read_json_rows(path: Path) -> tuple[Any, tuple[str, ...]]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from spatialtrust.io.results_of_others.sheets import Table
+    from spatialtrust.io.separated import Table
 
 IDS: Final = ("qid", "question_id", "id", "index", "idx", "doc_id")
 _IMAGES: Final = ("image_path", "image", "image_id", "img_path", "image_name", "file_name")

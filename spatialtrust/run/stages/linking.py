@@ -23,6 +23,7 @@ from spatialtrust.graph.files import check_image_ids, graph_name, picture_name
 from spatialtrust.graph.formats import render
 from spatialtrust.io.images import read_image
 from spatialtrust.run.batches import detach, nest
+from spatialtrust.schema import SCENES
 from spatialtrust.tables import Claims, Detections, Images, Verdicts
 
 if TYPE_CHECKING:
@@ -32,26 +33,6 @@ if TYPE_CHECKING:
     from spatialtrust.decision.commit_gate import Rule
 
 log: Final = logging.getLogger("spatialtrust")
-
-SCENES: Final = pa.schema(
-    [
-        pa.field("image_id", pa.string()),
-        pa.field("status", pa.string()),
-        pa.field("objects", pa.int32()),
-        pa.field("unpaired", pa.int32()),
-        pa.field("candidates", pa.int32()),
-        pa.field("edges", pa.int32()),
-        pa.field("implied", pa.int32()),
-        pa.field("far", pa.int32()),
-        pa.field("share_kept", pa.float64()),
-        pa.field("labelled", pa.int32()),
-        pa.field("precision", pa.float64()),
-        pa.field("recall", pa.float64()),
-        pa.field("graph", pa.string()),
-    ]
-)
-"""One row per image; ``unpaired``: objects no claim is about; ``implied``, ``far``: edges that are
-believed and left out; ``graph``: node-link JSON, in which they are."""
 
 
 @dataclass
