@@ -52,10 +52,9 @@ def _linked(folder: RunFolder) -> dict[str, Any]:
     """What the graphs hold together, without reading them."""
     totals: Counter[str] = Counter()
     not_ok: dict[str, str] = {}
-    for file in folder.files("scenes"):
-        # Tables of an earlier version have fewer columns: nothing was left out.
-        names = [name for name in pq.read_schema(file).names if name != "graph"]
-        table = pq.read_table(file, columns=names)
+    counts = ("objects", "candidates", "edges", "implied", "far")
+    for part in folder.parts("scenes"):
+        table = folder.read("scenes", part, ["image_id", "status", "unpaired", *counts])
         failed = table.filter(pc.not_equal(table["status"], "ok"))
         not_ok |= dict(
             zip(failed["image_id"].to_pylist(), failed["status"].to_pylist(), strict=True)
@@ -64,7 +63,7 @@ def _linked(folder: RunFolder) -> dict[str, Any]:
         several = table.filter(pc.greater(table["objects"], 1))
         totals["graphs"] += table.num_rows
         totals["unpaired"] += pc.sum(several["unpaired"]).as_py() or 0
-        for name in {"objects", "candidates", "edges", "implied", "far"}.intersection(names):
+        for name in counts:
             totals[name] += pc.sum(table[name]).as_py() or 0
     left_out = {why: totals[why] for why in ("implied", "far")}
     kept, candidates = totals["edges"] + sum(left_out.values()), totals["candidates"]
