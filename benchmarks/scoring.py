@@ -23,6 +23,7 @@ from spatialtrust.evidence import priors
 from spatialtrust.evidence.columns import FULL
 from spatialtrust.evidence.gathering import Inputs
 from spatialtrust.fusion.model import TrustModel, threads
+from spatialtrust.fusion.multilevel import reading_order
 from spatialtrust.relations import NAMES
 from spatialtrust.tables import Grounding
 
@@ -71,7 +72,7 @@ def _judge(model: TrustModel, rule: DecisionRule, inputs: Inputs) -> None:
 def _profile(model: TrustModel, rule: DecisionRule) -> dict[str, float]:
     """Seconds a claim of each part; median of several, on one thread."""
     inputs, scratch = _inputs(PIECE), Scratch()
-    order = np.argsort(inputs.relation, kind="stable")  # as TrustModel.score takes them
+    order = reading_order(inputs.relation)  # as TrustModel.score takes them
     features = inputs.features(order)
     margin = model.layers.margin(features)
     fused = model.layers.fuse(features, margin)

@@ -30,6 +30,7 @@ from spatialtrust.arrays import Scratch
 from spatialtrust.backends.grounding_dino.suppression import SAME_OBJECT, select
 from spatialtrust.decision.rule import DecisionRule
 from spatialtrust.fusion.model import TrustModel, threads
+from spatialtrust.fusion.multilevel import reading_order
 from spatialtrust.graph.files import load_graph
 from spatialtrust.graph.formats import render
 from spatialtrust.io.parquet import write_table
@@ -108,7 +109,7 @@ def ratios() -> list[str]:
     model = TrustModel.load()
     layers, trees = model.layers, model.layers.box_trees
     inputs, scratch = _inputs(16_384), Scratch()
-    order = np.argsort(inputs.relation, kind="stable")
+    order = reading_order(inputs.relation)
     features = inputs.features(order)
     mixed = inputs.features()
     margin = layers.margin(features)
@@ -134,7 +135,7 @@ def ratios() -> list[str]:
     table = [
         ("evidence into used memory", "fresh memory",
          lambda: inputs.features(order, scratch), lambda: inputs.features(order)),
-        ("regressions, relation by relation", "claims in any order",
+        ("regressions, kind by kind", "claims in any order",
          lambda: layers.margin(features, scratch), lambda: layers.margin(mixed)),
         ("trees as comparisons of columns", "xgboost, row by row",
          lambda: trees.logit(columns, margin), by_rows),

@@ -1,7 +1,7 @@
 """From boxes and relations to evidence columns: plain arrays, no tables.
 
 >>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
->>> things = priors.attributes(["mug"]).T, priors.attributes(["kettle"]).T
+>>> things = Things(priors.attributes(["mug", "kettle"]).T, np.array([0]), np.array([1]))
 >>> found = measure(boxes, np.array([NAMES.index("left of")], np.int16), things)
 >>> float(found.column("alignment")[0].round(2))
 3.0
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from spatialtrust import geometry
 from spatialtrust.arrays import Scratch
 from spatialtrust.evidence import priors
 from spatialtrust.evidence.columns import DETECTOR, FULL, LIVE, THINGS, Features
-from spatialtrust.evidence.poses import KINDS, READINGS, exchange, pose
+from spatialtrust.evidence.poses import KINDS, READINGS, pose
 from spatialtrust.geometry import Boxes
 from spatialtrust.reasons import bit
 from spatialtrust.relations import NAMES, RELATIONS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from spatialtrust.geometry import Column
 
-_AXIS: Final = np.array([" xyz".index(RELATIONS[name].axis or " ") for name in NAMES])
+_AXIS: Final = np.array([" xyz".index(RELATIONS[name].axis or " ") for name in NAMES], np.int8)
 _SIGN: Final = np.array([RELATIONS[name].sign for name in NAMES], dtype=np.float32)
 _KIND: Final = np.array([list(KINDS).index(r.kind) for r in READINGS], dtype=np.float32)
 _RELATION_REASONS: Final = np.array(
@@ -42,10 +42,24 @@ _RELATION_REASONS: Final = np.array(
 )
 
 
+class Things(NamedTuple):
+    """What is known of the things that claims (N,) are about.
+
+    Attributes
+    ----------
+    known: (attributes, M), ``priors.attributes`` of distinct phrases, transposed.
+    subject, object: (N,) place of each claim's phrases among them.
+    """
+
+    known: NDArray[np.float32]
+    subject: NDArray[np.integer[Any]]
+    object: NDArray[np.integer[Any]]
+
+
 def measure(
     grounding: Grounding,
     relation: NDArray[np.int16],
-    things: tuple[NDArray[np.float32], NDArray[np.float32]],
+    things: Things,
     scratch: Scratch | None = None,
 ) -> Features:
     """Every column that needs no VLM; the others are NaN.
@@ -54,12 +68,15 @@ def measure(
     ----------
     grounding: (N,) boxes.
     relation: (N,) place in ``relations.NAMES``, -1: unknown.
-    things: ``priors.attributes`` of subjects and of objects, transposed: (attributes, N).
+    things: subjects and objects of the claims.
     scratch: where the columns are put; None: into memory of their own.
     """
-    subject, subject_faults = _fractions(grounding.subject_box, grounding.image_size)
-    other, other_faults = _fractions(grounding.object_box, grounding.image_size)
-    known = np.maximum(relation, 0)
+    size = grounding.image_size.T
+    sized = np.isfinite(size[0] + size[1])
+    scale = np.where(sized, size, np.float32(1))
+    subject, subject_faults = _fractions(grounding.subject_box, scale)
+    other, other_faults = _fractions(grounding.object_box, scale)
+    known = np.maximum(relation, 0).astype(np.intp)
     values = (scratch or Scratch()).array("evidence", (len(FULL), len(relation)))
     values[-len(LIVE) :] = np.nan
     features = Features(
@@ -69,12 +86,11 @@ def measure(
         grounding.reasons
         | subject_faults
         | other_faults
-        | np.where(relation < 0, np.uint32(bit("relation_unknown")), _RELATION_REASONS[known]),
+        | np.where(relation < 0, np.uint32(bit("relation_unknown")), _RELATION_REASONS.take(known)),
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         _claimed(features, subject, other, known)
         _posed(features, subject, other, known, things)
-    sized = np.isfinite(grounding.image_size[:, 0] + grounding.image_size[:, 1])
     if not sized.all():
         for name in _OF_IMAGE:
             features.column(name)[~sized] = np.nan
@@ -108,7 +124,7 @@ def contradict(features: Features) -> Features:
     features: (N,) claims along x.
 
     >>> boxes = Grounding.from_boxes([[0.1, 0.4, 0.2, 0.5]], [[0.5, 0.3, 0.7, 0.5]], [[1, 1]])
-    >>> things = priors.attributes(["mug"]).T, priors.attributes(["kettle"]).T
+    >>> things = Things(priors.attributes(["mug", "kettle"]).T, np.array([0]), np.array([1]))
     >>> found = measure(boxes, np.array([NAMES.index("left of")], np.int16), things)
     >>> float(contradict(found).column("alignment")[0].round(2))
     -3.0
@@ -137,29 +153,27 @@ _OF_IMAGE: Final = (
 
 
 def _fractions(
-    given: NDArray[np.float32], size: NDArray[np.float32]
+    given: NDArray[np.float32], scale: NDArray[np.float32]
 ) -> tuple[Boxes, NDArray[np.uint32]]:
-    """Boxes in fractions of the image where its size is known, and what is wrong with them."""
-    sized = np.isfinite(size[:, 0] + size[:, 1])
-    scale = np.where(sized, size.T, np.float32(1))
-    columns = np.array(np.asarray(given, dtype=np.float32).T, order="C")
-    columns[::2] /= scale[0]
-    columns[1::2] /= scale[1]
-    boxes = Boxes.of(columns.T)
-    broken = np.isnan(boxes.columns[0])
-    if broken.any():
-        broken &= ~np.isnan(columns).all(axis=0)
-    return boxes, broken * np.uint32(bit("degenerate_box"))
+    """Boxes (N, 4) by width and height (2, N), and what is wrong with them."""
+    columns = np.array(given.T, dtype=np.float32, order="C")
+    columns.reshape(2, 2, -1)[:] /= scale
+    wrong = ~geometry.is_valid(columns.T)
+    if wrong.any():
+        missing = np.isnan(columns).all(axis=0)
+        columns[:, wrong] = np.nan
+        wrong &= ~missing
+    return Boxes(columns), wrong * np.uint32(bit("degenerate_box"))
 
 
-def _claimed(features: Features, subject: Boxes, other: Boxes, relation: NDArray[np.int16]) -> None:
+def _claimed(features: Features, subject: Boxes, other: Boxes, relation: NDArray[np.intp]) -> None:
     """Columns along the claimed direction, roles as they are worded."""
     x, y = geometry.offset(subject, other, "x"), geometry.offset(subject, other, "y")
-    axis, sign = _AXIS[relation], _SIGN[relation]
-    flat = (axis == 1) | (axis == 2)
-    along = np.where(axis == 1, x, y)
-    _set(features, "alignment", np.where(flat, sign * along, np.nan))
-    _set(features, "across", np.where(flat, np.abs(np.where(axis == 1, y, x)), np.nan))
+    axis, sign = _AXIS.take(relation), _SIGN.take(relation)
+    sideways, unknown = axis == 1, np.float32(np.nan)
+    flat = sideways | (axis == 2)
+    _set(features, "alignment", np.where(flat, sign * np.where(sideways, x, y), unknown))
+    _set(features, "across", np.where(flat, np.abs(np.where(sideways, y, x)), unknown))
     _set(features, "separation", geometry.separation(subject, other))
     steady = np.full(len(relation), np.nan, dtype=np.float32)
     for place, name in ((1, "x"), (2, "y")):
@@ -168,15 +182,15 @@ def _claimed(features: Features, subject: Boxes, other: Boxes, relation: NDArray
     _set(features, "stability", steady)
     _set(features, "relation_axis", axis)
     _set(features, "relation_sign", sign)
-    _set(features, "relation_kind", _KIND[relation])
+    _set(features, "relation_kind", _KIND.take(relation))
 
 
 def _posed(
     features: Features,
     subject: Boxes,
     other: Boxes,
-    relation: NDArray[np.int16],
-    things: tuple[NDArray[np.float32], NDArray[np.float32]],
+    relation: NDArray[np.intp],
+    things: Things,
 ) -> None:
     first, second, swapped = pose(subject, other, relation)
     columns: dict[str, Column] = {
@@ -206,11 +220,11 @@ def _posed(
     columns["gap"] = np.maximum(columns["gap_x"], columns["gap_y"])
     columns["free_space"] = np.maximum(columns["gap"], np.float32(0))
     columns["log_size_ratio"] = columns["first_log_area"] - columns["second_log_area"]
-    ours, theirs = things
-    block = features.block(THINGS)
     size = len(priors.COLUMNS)
-    block[:size], block[size:] = ours, theirs
-    exchange(block[:size], block[size:], swapped)
+    roles = (things.subject, things.object), (things.object, things.subject)
+    for start, (unless, when) in zip((0, size), roles, strict=True):
+        block = features.block(THINGS)[start : start + size]
+        things.known.take(np.where(swapped, when, unless), axis=1, mode="clip", out=block)
     columns |= _depths(features, columns, first, second)
     for name, values in columns.items():
         _set(features, name, values)

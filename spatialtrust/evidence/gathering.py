@@ -19,16 +19,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatialtrust.arrays import Scratch
 from spatialtrust.evidence import from_answers as signals
 from spatialtrust.evidence import priors
 from spatialtrust.evidence.columns import LIVE, Features, relation_places
-from spatialtrust.evidence.from_boxes import measure
+from spatialtrust.evidence.from_boxes import Things, measure
 from spatialtrust.tables import Grounding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from spatialtrust.arrays import Scratch
     from spatialtrust.evidence.from_answers import Heard
     from spatialtrust.tables import Answers, Claims, Evidence
 
@@ -106,15 +106,8 @@ class Inputs:
             *(getattr(self.grounding, field.name).take(places, axis=0)
               for field in fields(self.grounding))
         )  # fmt: skip
-        room = scratch or Scratch()
-        things = [
-            self.things.take(
-                side.take(places), axis=1, mode="clip",
-                out=room.array(f"things {number}", (len(self.things), len(places))),
-            )
-            for number, side in enumerate((self.subject, self.object))
-        ]  # fmt: skip
-        features = measure(boxes, self.relation.take(places), (things[0], things[1]), room)
+        things = Things(self.things, self.subject.take(places), self.object.take(places))
+        features = measure(boxes, self.relation.take(places), things, scratch)
         if self.heard is None:
             return features
         for name in LIVE:

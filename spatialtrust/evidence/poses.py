@@ -129,11 +129,11 @@ def pose(
     """
     ours, theirs = subject.columns, object.columns
     larger = _area(ours) > _area(theirs)
-    swapped = _SWAP[relation] | (_SIZED[relation] & larger)
+    swapped = _SWAP.take(relation) | (_SIZED.take(relation) & larger)
     first, second = ours.copy(), theirs.copy()
     exchange(first, second, swapped)
     leftward = (first[0] + first[2]) < (second[0] + second[2])
-    mirrored = (leftward & ~_SIDEWAYS[relation]) | _MIRROR[relation]
+    mirrored = (leftward & ~_SIDEWAYS.take(relation)) | _MIRROR.take(relation)
     return Posed(_mirror(first, mirrored, width), _mirror(second, mirrored, width), swapped)
 
 

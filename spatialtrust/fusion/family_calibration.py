@@ -35,6 +35,11 @@ _OWN: Final = (0.1, 0.1)
 cross-validation on VSR statements, by image."""
 
 
+def _by_relation(overall: float, own: Float64) -> Float64:
+    """What counts for each of ``relations.NAMES``, and, last, for one that is unknown: -1."""
+    return overall + np.append(own[_FAMILY], 0.0)
+
+
 def _none() -> Float64:
     return np.zeros(len(FAMILIES))
 
@@ -90,10 +95,8 @@ class FamilyCalibration:
         logit: (N,) log-odds.
         relation: (N,) place in ``relations.NAMES``; -1, unknown, is calibrated as all claims are.
         """
-        known = relation >= 0
-        family = _FAMILY[np.maximum(relation, 0)]
-        slope = self.slope + np.where(known, self.own_slope[family], 0.0)
-        intercept = self.intercept + np.where(known, self.own_intercept[family], 0.0)
+        slope = _by_relation(self.slope, self.own_slope).take(relation)
+        intercept = _by_relation(self.intercept, self.own_intercept).take(relation)
         return np.asarray(slope * logit + intercept, dtype=np.float64)
 
     def transform(self, logit: Float64, relation: Integers) -> Float64:

@@ -78,34 +78,34 @@ class Forest:
                 continue
             leaf = turns[0].view(np.uint8)
             for turn in turns[1:]:
-                leaf = leaf << np.uint8(1)
+                leaf += leaf
                 leaf |= turn.view(np.uint8)
             found += tree.leaves.take(leaf, mode="clip")
         return found
 
 
 def _turns(split: _Split, columns: Sequence[Float32]) -> list[Bool]:
-    """Which claims (N,) go right: here, at the next split on their way, and so on."""
+    """Which claims (N,) go left here, at the next split on their way, and so on; new arrays."""
     column = columns[split.column]
     if split.unknown_left:
         here: Bool = column >= split.bound
+        np.logical_not(here, out=here)
     else:
         here = column < split.bound
-        np.logical_not(here, out=here)
     left = [] if split.left is None else _turns(split.left, columns)
     right = [] if split.right is None else _turns(split.right, columns)
     return [here, *(_either(here, *sides) for sides in zip_longest(left, right))]
 
 
 def _either(here: Bool, left: Bool | None, right: Bool | None) -> Bool:
-    """The right side's turn for those who go right here, the left's for the others."""
-    if left is None:
-        return here if right is None else here & right
+    """The left side's turn for those who go left here, the right's for the others."""
     if right is None:
-        return left > here
+        return here if left is None else here & left
+    if left is None:
+        return right > here
     differ = left ^ right
     differ &= here
-    differ ^= left
+    differ ^= right
     return differ
 
 
@@ -122,7 +122,7 @@ def _read(tree: Mapping[str, Any], columns: int) -> _Tree:
         if len(turns) == _DEEPEST or not place < min(children) <= max(children) < count:
             raise ValueError(f"a tree goes in circles, or is deeper than {_DEEPEST}")
         left, right = (
-            node(child, (*turns, side)) for side, child in zip((False, True), children, strict=True)
+            node(child, (*turns, side)) for side, child in zip((True, False), children, strict=True)
         )
         column, unknown_left = tree["split_indices"][place], bool(tree["default_left"][place])
         if not 0 <= column < columns:
@@ -133,6 +133,6 @@ def _read(tree: Mapping[str, Any], columns: int) -> _Tree:
     depth = max(map(len, leaves))
     table = np.zeros(2**depth, dtype=np.float32)
     for turns, value in leaves.items():
-        # Behind a leaf no turn is right, so the other bits are 0.
+        # Behind a leaf no turn is left, so the other bits are 0.
         table[sum(side << (depth - 1 - level) for level, side in enumerate(turns))] = value
     return _Tree(root, table)

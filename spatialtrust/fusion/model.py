@@ -33,6 +33,7 @@ from spatialtrust.fusion import model_file
 from spatialtrust.fusion.card import model_card
 from spatialtrust.fusion.explanation import by_family, explain
 from spatialtrust.fusion.fitting import certify_only, fit
+from spatialtrust.fusion.multilevel import reading_order
 from spatialtrust.fusion.pairs import CALIBRATED
 from spatialtrust.tables import Fused
 
@@ -56,7 +57,7 @@ ANSWERS_UNUSED: Final = (
 )
 """What to say where a VLM was asked and the model does not use its answers."""
 
-_PIECE: Final = 16_384
+_PIECE: Final = 32_768
 
 
 @dataclass(frozen=True)
@@ -145,13 +146,13 @@ class TrustModel:
         inputs: (N,) claims.
         """
 
-        def by_relation(piece: slice, scratch: Scratch) -> tuple[NDArray[np.int64], Features]:
+        def in_order(piece: slice, scratch: Scratch) -> tuple[NDArray[np.int64], Features]:
             # Boxes are put in order before there are columns of them: the regressions take a
-            # relation at a time.
-            rows = piece.start + np.argsort(inputs.relation[piece], kind="stable")
+            # kind of relation at a time.
+            rows = piece.start + reading_order(inputs.relation[piece])
             return rows, inputs.features(rows, scratch)
 
-        return self._in_pieces(len(inputs), by_relation)
+        return self._in_pieces(len(inputs), in_order)
 
     def _in_pieces(
         self,

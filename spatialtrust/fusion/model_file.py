@@ -76,7 +76,15 @@ def read(model: str | Path) -> dict[str, Any]:
     FileError: there is no such model or file, or it is not JSON.
     SchemaVersionError: another version of the package wrote it.
     """
-    path = _FOLDER / f"{model}.json" if model in shipped() else Path(model)
+    return dict(_shipped(str(model)) if model in shipped() else _read(Path(model)))
+
+
+@cache
+def _shipped(name: str) -> dict[str, Any]:
+    return _read(_FOLDER / f"{name}.json")
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
         values = loads(content)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from math import dist
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow.compute as pc
 
 from spatialtrust.graph.ranking import rank_of
@@ -98,10 +98,10 @@ def _together(
 
 def _in_turn(arrows: list[Arrow], boxes: Mapping[str | None, Float64]) -> list[Arrow]:
     """Edges before what was cut, and among each relations in turn."""
+    centres = {name: ((box[:2] + box[2:]) / 2).tolist() for name, box in boxes.items()}
 
     def length(arrow: Arrow) -> float:
-        ends = boxes[arrow.subject_id], boxes[arrow.object_id]
-        return float(np.linalg.norm((ends[0][:2] + ends[0][2:] - ends[1][:2] - ends[1][2:]) / 2))
+        return dist(centres[arrow.subject_id], centres[arrow.object_id])
 
     turn: dict[Arrow, int] = {}
     seen: Counter[tuple[bool, str]] = Counter()

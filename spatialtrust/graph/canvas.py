@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import chain
+from math import hypot
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+
+from spatialtrust.graph.lettering import text_width, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +84,7 @@ class Canvas:
 
     def text_width(self, text: str) -> float:
         """Pixels that a text takes sideways."""
-        return _width(self.font_size, text)
+        return text_width(self.font_size, text)
 
     def free(self, places: Float64, *, far: float = 0.0) -> Rect:
         """The best place, pushed into the image: free, then covering little, then near the first.
@@ -92,31 +95,19 @@ class Canvas:
         far: what distance from the first place costs, in covered areas a pixel.
         """
         height, width = self.pixels.shape[:2]
-        low, size = places[:, :2], places[:, 2:] - places[:, :2]
+        size = places[:, 2:] - places[:, :2]
         room = np.maximum(np.array([width, height]) - size, 0)
-        pushed = np.minimum(np.maximum(low, 0), room) - low
-        at = places + np.tile(pushed, 2)
+        low = np.minimum(np.maximum(places[:, :2], 0), room)
+        at = np.concatenate([low, low + size], axis=1)
         cost = 5 * _covered(at, self.taken) + 0.6 * _covered(at, self.seen)
         cost += far * np.abs(at[:, :2] - at[0, :2]).sum(axis=1)
         return Rect(*at[int(cost.argmin())].tolist())
 
     def written(self) -> Pixels:
         """The pixels with the texts on them, each centred on its height."""
-        from PIL import Image, ImageDraw
-
-        pixels, used, reach = self.pixels, font(self.font_size), 2 * self.font_size
         for x, y, text, colour in self.texts:
-            # Only what is around a text goes through Pillow: a whole image would cost more.
-            left, top = max(0, int(x) - reach), max(0, int(y) - reach)
-            right, bottom = int(x + self.text_width(text)) + reach, int(y) + reach
-            around = pixels[top:bottom, left:right]
-            if not around.size:
-                continue
-            image = Image.fromarray(around)
-            pen = ImageDraw.Draw(image)
-            pen.text((x - left, y - top), text, fill=colour, font=used, anchor="lm")
-            around[:] = np.asarray(image)
-        return pixels
+            write(self.pixels, (x, y), text, colour, self.font_size)
+        return self.pixels
 
     def wrapped(self, text: str, room: float) -> list[str]:
         """A text as lines that fit a width."""
@@ -132,28 +123,19 @@ class Canvas:
         return lines
 
 
+def paper(height: int, width: int) -> Pixels:
+    """Pixels of ``PAPER``, to write on."""
+    row = np.tile(np.array(PAPER, dtype=np.uint8), width)
+    return np.tile(row, (height, 1)).reshape(height, width, 3)
+
+
 def _covered(places: Float64, rects: Sequence[Rect]) -> Float64:
     """Area that each place (k, 4) shares with any of the rectangles, summed."""
-    if not rects:
-        return np.zeros(len(places))
-    x1, y1, x2, y2 = np.array(rects, dtype=np.float64).T
+    listed = np.fromiter(chain.from_iterable(rects), np.float64, 4 * len(rects))
+    x1, y1, x2, y2 = listed.reshape(-1, 4).T
     wide = np.minimum(places[:, 2:3], x2) - np.maximum(places[:, 0:1], x1)
     high = np.minimum(places[:, 3:4], y2) - np.maximum(places[:, 1:2], y1)
     return np.asarray((np.maximum(wide, 0) * np.maximum(high, 0)).sum(axis=1))
-
-
-@lru_cache(maxsize=8192)
-def _width(size: int, text: str) -> float:
-    """Pixels that a text of a size takes sideways."""
-    return float(font(size).getlength(text))
-
-
-@lru_cache(maxsize=16)
-def font(size: int) -> Any:
-    """Pillow's own font, of a size."""
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size=size)
 
 
 def rectangle(canvas: Canvas, box: Float64, colour: Colour) -> None:
@@ -194,13 +176,13 @@ def arrow(canvas: Canvas, curve: Float64, style: str) -> None:
     colour, head = STYLE_COLOURS[style], canvas.line * 4.5
     gone = travelled(curve)
     # A short arrow keeps a stub of line behind its head.
-    body = curve[gone <= max(gone[-1] - head * 0.8, gone[-1] * 0.4)]
-    pieces = [_fixed(piece) for piece in _pieces(body, style, canvas.line)]
+    body = gone <= max(gone[-1] - head * 0.8, gone[-1] * 0.4)
+    pieces = _pieces(curve[body], gone[body], style, canvas.line)
     for shade, extra in ((WHITE, 2 + canvas.line // 2), (colour, 0)):
         thick = canvas.line + extra
         if pieces:
             cv2.polylines(canvas.pixels, pieces, False, shade, thick, cv2.LINE_AA, 4)
-        _head(canvas.pixels, curve, head + extra, shade, style, thick)
+        _head(canvas.pixels, _pointing(curve, gone, head + extra), shade, style, thick)
     centre = tuple(int(v) for v in curve[0].round())
     cv2.circle(canvas.pixels, centre, canvas.line * 2 + 1, WHITE, -1, cv2.LINE_AA)
     cv2.circle(canvas.pixels, centre, max(canvas.line * 2 - 1, 1), colour, -1, cv2.LINE_AA)
@@ -219,44 +201,60 @@ def badge(canvas: Canvas, centre: tuple[int, int], radius: int, number: int, sty
 
 def travelled(curve: Float64) -> Float64:
     """How far along a curve (n, 2) each point is, pixels."""
-    steps = np.linalg.norm(np.diff(curve, axis=0), axis=1)
+    steps = np.hypot(*(curve[1:] - curve[:-1]).T)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def _head(
-    pixels: Pixels, curve: Float64, size: float, colour: Colour, style: str, thick: int
-) -> None:
+class _Pointing(NamedTuple):
+    """Where a curve ends, how large its head is, and the way it points there (a unit vector)."""
+
+    x: float
+    y: float
+    size: float
+    along_x: float
+    along_y: float
+
+    def at(self, back: float, aside: float) -> tuple[float, float]:
+        """A point so far behind the tip and beside it, in sizes of the head."""
+        back, aside = back * self.size, aside * self.size
+        return (
+            self.x - back * self.along_x - aside * self.along_y,
+            self.y - back * self.along_y + aside * self.along_x,
+        )
+
+
+def _pointing(curve: Float64, gone: Float64, size: float) -> _Pointing:
+    before = int(np.searchsorted(gone, max(gone[-1] - size, 0.0), "right")) - 1
+    (x, y), (from_x, from_y) = curve[-1].tolist(), curve[max(before, 0)].tolist()
+    length = max(hypot(x - from_x, y - from_y), 1e-6)
+    return _Pointing(x, y, size, (x - from_x) / length, (y - from_y) / length)
+
+
+def _head(pixels: Pixels, tip: _Pointing, colour: Colour, style: str, thick: int) -> None:
     """Kept: filled; corrected: open; cut: a bar across the end."""
     import cv2
 
-    tip, gone = curve[-1], travelled(curve)
-    far = np.flatnonzero(gone <= max(gone[-1] - size, 0))
-    back = tip - curve[far[-1] if len(far) else 0]
-    along = back / max(float(np.linalg.norm(back)), 1e-6)
-    across = np.array([-along[1], along[0]])
-    if style == "cut":
-        ends = np.stack([tip - across * size * 0.6, tip + across * size * 0.6])
-        cv2.polylines(pixels, [_fixed(ends)], False, colour, thick, cv2.LINE_AA, 4)
-        return
-    base = tip - along * size
-    wings = np.stack([base + across * size * 0.5, tip, base - across * size * 0.5])
+    bar = style == "cut"
+    spots = [(0, -0.6), (0, 0.6)] if bar else [(1, 0.5), (0, 0), (1, -0.5)]
+    points = [_fixed(np.array([tip.at(*spot) for spot in spots]))]
     if style == "kept":
-        cv2.fillPoly(pixels, [_fixed(wings)], colour, cv2.LINE_AA, 4)
-    cv2.polylines(pixels, [_fixed(wings)], style == "kept", colour, thick, cv2.LINE_AA, 4)
+        cv2.fillPoly(pixels, points, colour, cv2.LINE_AA, 4)
+    cv2.polylines(pixels, points, style == "kept", colour, thick, cv2.LINE_AA, 4)
 
 
 def _fixed(points: Float64) -> NDArray[np.int32]:
     """Sixteenths of a pixel, as OpenCV takes them with shift 4."""
-    return np.round(points * 16).astype(np.int32)
+    return np.rint(points * 16).astype(np.int32)
 
 
-def _pieces(curve: Float64, style: str, thick: int) -> list[Float64]:
+def _pieces(curve: Float64, gone: Float64, style: str, thick: int) -> list[NDArray[np.int32]]:
     """The drawn pieces of a line: whole, long dashes, or short dots."""
     if style == "kept":
-        return [curve]
-    on, off = (thick * 6.0, thick * 4.0) if style == "corrected" else (thick * 1.0, thick * 3.0)
-    gone = travelled(curve)
+        # Every fourth point bends it as well: the others lie within a tenth of a pixel.
+        return [_fixed(np.concatenate([curve[:-1:4], curve[-1:]]))]
+    # Dashes bend once, dots not at all: on their length a curve is straight.
+    on, off, points = (6.0, 4.0, 3) if style == "corrected" else (1.0, 3.0, 2)
+    on, off = on * thick, off * thick
     starts = np.arange(0, gone[-1], on + off)
-    at = np.linspace(starts, np.minimum(starts + on, gone[-1]), 6, axis=1)
-    points = np.stack([np.interp(at, gone, curve[:, axis]) for axis in (0, 1)], axis=2)
-    return list(points)
+    at = np.linspace(starts, np.minimum(starts + on, gone[-1]), points, axis=1)
+    return list(_fixed(np.stack([np.interp(at, gone, side) for side in curve.T], axis=2)))

@@ -18,13 +18,13 @@ from spatialtrust.errors import InputError
 from spatialtrust.graph.arrows import choose_arrows
 from spatialtrust.graph.canvas import (
     INK,
-    PAPER,
     STYLE_COLOURS,
     Canvas,
     Rect,
     arrow,
     badge,
     line,
+    paper,
     rectangle,
     tag,
 )
@@ -76,6 +76,10 @@ JPEG_QUALITY: Final = 92
 _ALONG: Final = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
 _ASIDE: Final = np.array([0, -2.2, 2.2, -4.4, 4.4, -6.6, 6.6])
 """Where an arrow's number may stand: along its line, and beside it in radii; the best first."""
+
+_T: Final = np.linspace(0, 1, 128)
+_BEND: Final = np.stack([(1 - _T) ** 2, 2 * _T * (1 - _T), _T**2], axis=1)
+"""What start, middle and end of an arrow count at each of its points: a quadratic curve."""
 
 _PALETTE: Final = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
@@ -165,7 +169,7 @@ def draw_claim(
     _draw_tags(canvas, placed, {"subject": _cut(claim[0]), "object": _cut(claim[2])}, colours)
     lines = canvas.wrapped(f"{' '.join(map(_cut, claim))}?", image.shape[1] - canvas.font_size)
     height = round(canvas.font_size * 1.75 * (len(lines) + 0.3))
-    below = Canvas.of(image, np.full((height, image.shape[1], 3), PAPER, dtype=np.uint8))
+    below = Canvas.of(image, paper(height, image.shape[1]))
     for number, text in enumerate(lines):
         y = canvas.font_size * (1.15 + 1.75 * number)
         below.texts.append((canvas.font_size * 0.5, y, text, INK))
@@ -278,8 +282,7 @@ def _curve(start: Float64, end: Float64, style: str) -> Float64:
     # To one side as seen from left to right, whichever way the arrow points.
     side = BOW[style] if along[0] > 0 or (along[0] == 0 and along[1] > 0) else -BOW[style]
     middle = (first + last) / 2 + np.array([along[1], -along[0]]) * side
-    t = np.linspace(0, 1, 128)[:, None]
-    curve = np.asarray((1 - t) ** 2 * first + 2 * t * (1 - t) * middle + t**2 * last)
+    curve = np.asarray(_BEND @ np.stack([first, middle, last]))
     outside = ~(_inside(curve, start) | _inside(curve, end))
     return curve[outside] if outside.sum() > len(curve) // 3 else curve
 
@@ -287,7 +290,8 @@ def _curve(start: Float64, end: Float64, style: str) -> Float64:
 def _inside(curve: Float64, box: Float64) -> NDArray[np.bool_]:
     """Which points lie in the middle part of a box."""
     reach = (box[2:] - box[:2]) / 2 * MIDDLE
-    return np.asarray((np.abs(curve - _centre(box)) < reach).all(axis=1))
+    x, y = (np.abs(curve - _centre(box)) < reach).T
+    return np.asarray(x & y)
 
 
 def _draw_badge(canvas: Canvas, curve: Float64, number: int, style: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from spatialtrust.documents import read_text
 from spatialtrust.errors import InputError
@@ -12,8 +12,6 @@ from spatialtrust.files import write_text
 from spatialtrust.graph.formats import WRITTEN, parse, render
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from spatialtrust.graph import SceneGraph
 
 PICTURES: Final = (".jpg", ".jpeg")
@@ -26,19 +24,15 @@ _OUTPUT: Final = tuple(f".{kind}" for kind in WRITTEN) + PICTURES
 _DOUBLED: Final = re.compile(r"\.\w+\.jpe?g$", re.IGNORECASE)
 
 
-def save_graph(graph: SceneGraph, path: str | Path, data: Mapping[str, Any] | None = None) -> None:
+def save_graph(graph: SceneGraph, path: str | Path) -> None:
     """Write a graph as ``.json``, ``.graphml`` or ``.dot``, atomically.
-
-    Parameters
-    ----------
-    data: the graph as node-link data, where that is at hand.
 
     Raises
     ------
     InputError: the ending is not known.
     FileError: the file cannot be written.
     """
-    write_text(render(graph, Path(path).suffix.removeprefix("."), data), path)
+    write_text(render(graph, Path(path).suffix.removeprefix(".")), path)
 
 
 def load_graph(path: str | Path) -> SceneGraph:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from spatialtrust.graph.arrows import STYLES
-from spatialtrust.graph.canvas import FAINT, INK, PAPER, Canvas, arrow, badge
+from spatialtrust.graph.canvas import FAINT, INK, Canvas, arrow, badge, paper
 from spatialtrust.graph.why import shown, threshold_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from spatialtrust.arrays import Pixels
     from spatialtrust.graph import SceneGraph
     from spatialtrust.graph.arrows import Arrow
 
 _COLUMNS: Final = 3
+_MARGIN: Final = 0.8
+"""What is left free above and below the lines together, in sizes of the type."""
 
 
 def panel(
@@ -36,7 +41,7 @@ def panel(
     drawn: objects on the picture.
     """
     width, size = picture.pixels.shape[1], picture.font_size
-    row = round(size * 1.75)
+    row = _row(size)
     made = Canvas(np.zeros((1, 1, 3), dtype=np.uint8), size, picture.line)
     indent, edge = size * 2.2, size * 0.5
     texts = [_line(found, graph, names, briefs) for found in arrows]
@@ -45,16 +50,16 @@ def panel(
     entries = [made.wrapped(text, width / columns - indent - edge) for text in texts]
     rows = _fill(entries, columns)
     head = made.wrapped(_title(graph, arrows, drawn), width - size)
-    styles = _style_rows(made, width)
-    height = round(row * (len(head) + len(styles) + max(map(_lines, rows), default=0)) + size * 0.8)
-    made.pixels = np.full((height, width, 3), PAPER, dtype=np.uint8)
-    y = row * 0.5 + size * 0.3
+    legend = _legend(size, picture.line, _style_rows(made, width))[:, :width]
+    listed = row * max(map(_lines, rows), default=0)
+    height = row * len(head) + len(legend) + listed
+    made.pixels = paper(height, width)
+    made.pixels[row * len(head) : height - listed, : legend.shape[1]] = legend
+    y = _first_line(size)
     for text in head:
         made.texts.append((edge, y, text, INK))
         y += row
-    for listed in styles:
-        _draw_styles(made, listed, y)
-        y += row
+    y = _first_line(size) + height - listed - round(size * _MARGIN)
     number = 0
     for place, column in enumerate(rows):
         x, at = edge + place * (width / columns), y
@@ -112,18 +117,31 @@ def _title(graph: SceneGraph, arrows: Sequence[Arrow], drawn: int) -> str:
     return "; ".join(parts)
 
 
-def _style_rows(made: Canvas, width: int) -> list[list[str]]:
+def _style_rows(made: Canvas, width: int) -> tuple[tuple[str, ...], ...]:
     """The line styles, on as many rows as their names need."""
-    rows: list[list[str]] = [[]]
+    rows: list[tuple[str, ...]] = [()]
     x = made.font_size
     for style in STYLES:
         wide = made.font_size * 5 + made.text_width(style)
         if rows[-1] and x + wide > width:
-            rows.append([])
+            rows.append(())
             x = made.font_size
-        rows[-1].append(style)
+        rows[-1] += (style,)
         x += round(wide)
-    return rows
+    return tuple(rows)
+
+
+@lru_cache(maxsize=8)
+def _legend(size: int, line: int, styles: tuple[tuple[str, ...], ...]) -> Pixels:
+    """The line styles row by row, on paper; drawn once for many pictures, not to be changed."""
+    made = Canvas(np.zeros((1, 1, 3), dtype=np.uint8), size, line)
+    wide = max(sum(size * 5 + made.text_width(style) for style in row) for row in styles)
+    height = _row(size) * len(styles) + round(size * _MARGIN)
+    made.pixels = paper(height, ceil(wide) + size + line * 2)
+    for number, row in enumerate(styles):
+        _draw_styles(made, row, _first_line(size) + _row(size) * number)
+    made.written().flags.writeable = False
+    return made.pixels
 
 
 def _draw_styles(made: Canvas, styles: Sequence[str], y: float) -> None:
@@ -135,3 +153,13 @@ def _draw_styles(made: Canvas, styles: Sequence[str], y: float) -> None:
         x += length + made.font_size * 0.6
         made.texts.append((x, y, style, FAINT))
         x += made.text_width(style) + made.font_size * 1.2
+
+
+def _row(size: int) -> int:
+    """Height of a line of text, pixels."""
+    return round(size * 1.75)
+
+
+def _first_line(size: int) -> float:
+    """Where the middle of the first line of a panel lies."""
+    return _row(size) * 0.5 + size * 0.3

@@ -124,7 +124,8 @@ def parse_boxes(
     four = pc.equal(pc.list_value_length(array), 4).fill_null(False)
     readable = four.to_numpy(zero_copy_only=False)
     # A whole number beyond 2^53 is the nearest fraction.
-    values = pc.list_flatten(array.filter(four)).cast(pa.float64(), safe=False)
+    fours = array if readable.all() else array.filter(four)
+    values = pc.list_flatten(fours).cast(pa.float64(), safe=False)
     boxes[readable] = values.to_numpy(zero_copy_only=False).reshape(-1, 4)
     return boxes, present & ~readable
 
@@ -153,32 +154,32 @@ def to_corners(
     ...            BoxConvention("cxcywh", "fraction", True))[0]
     array([[0.4, 0.4, 0.6, 0.6]], dtype=float32)
     """
-    corners = _corners(boxes, convention.format)
-    given = ~np.isnan(boxes).all(axis=1)
-    finite = np.asarray((np.abs(boxes) < _ENDLESS).all(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        corners = sides(boxes.T, convention.format)
+    given = ~np.logical_and.reduce(np.isnan(boxes.T))
+    finite = np.logical_and.reduce(np.abs(boxes.T) < _ENDLESS)
     degenerate = given & ~finite
     foreign = finite & deviates(boxes, convention.unit)
     usable = finite & ~foreign
-    extent = np.concatenate([image_size, image_size], axis=1)
-    low, high = -ROUNDING * extent, (1 + ROUNDING) * extent
+    outside = np.zeros(len(boxes), dtype=bool)
+    clipped = np.empty((4, len(boxes)))
     with np.errstate(invalid="ignore"):
-        outside = usable & ((corners < low) | (corners > high)).any(axis=1)
-        positive = (corners[:, 2:] > corners[:, :2]).all(axis=1)
-        clipped = np.where(np.isfinite(extent), np.clip(corners, 0, np.fmax(extent, 0)), corners)
-        area_left = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+        for place, (side, extent) in enumerate(zip(corners, (*image_size.T,) * 2, strict=True)):
+            outside |= (side < -ROUNDING * extent) | (side > (1 + ROUNDING) * extent)
+            within = np.clip(side, 0, np.fmax(extent, 0))
+            clipped[place] = np.where(np.isfinite(extent), within, side)
+        left, top, right, bottom = corners
+        positive = (right > left) & (bottom > top)
+        area_left = (clipped[2] > clipped[0]) & (clipped[3] > clipped[1])
+    outside &= usable
     degenerate |= usable & ~(positive & area_left)
     reasons = (
         degenerate * np.uint32(bit("degenerate_box"))
         | foreign * np.uint32(bit("box_format_deviates"))
         | outside * np.uint32(bit("box_outside_image"))
     ).astype(np.uint32)
-    clipped[degenerate | foreign | ~finite] = np.nan
-    return clipped.astype(np.float32), reasons
-
-
-def _corners(boxes: NDArray[np.float64], format: str) -> NDArray[np.float64]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.stack(sides(boxes.T, format), axis=1)
+    clipped[:, degenerate | foreign | ~finite] = np.nan
+    return np.ascontiguousarray(clipped.T, dtype=np.float32), reasons
 
 
 def sides(numbers: NDArray[np.float64], format: str) -> tuple[NDArray[np.float64], ...]:
@@ -206,9 +207,9 @@ def deviates(boxes: NDArray[np.float64], unit: str) -> NDArray[np.bool_]:
     """
     foreign = np.zeros(len(boxes), dtype=bool)
     if unit in WHOLE_IMAGE:
-        foreign |= (np.abs(boxes) > 2 * WHOLE_IMAGE[unit]).any(axis=1)
+        foreign |= np.logical_or.reduce(np.abs(boxes.T) > 2 * WHOLE_IMAGE[unit])
     if unit != "fraction":
-        foreign |= ((boxes >= 0) & (boxes <= 1)).all(axis=1)
+        foreign |= np.logical_and.reduce((boxes.T >= 0) & (boxes.T <= 1))
     return foreign
 
 

@@ -45,7 +45,17 @@ def write_table(table: pa.Table, path: str | Path) -> None:
     import pyarrow.parquet as pq
 
     with replacing(path) as unfinished:
-        pq.write_table(table, unfinished, compression="zstd")
+        names = [name for field in table.schema for name in _recurring(field.name, field.type)]
+        pq.write_table(table, unfinished, compression="zstd", use_dictionary=names)
+
+
+def _recurring(name: str, kind: pa.DataType) -> list[str]:
+    """Paths in Parquet of what may recur, for which a dictionary pays: all but fractions."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _recurring(f"{name}.list.element", kind.value_type)
+    if pa.types.is_struct(kind):
+        return [path for field in kind for path in _recurring(f"{name}.{field.name}", field.type)]
+    return [] if pa.types.is_floating(kind) else [name]
 
 
 def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:

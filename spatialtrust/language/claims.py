@@ -60,7 +60,8 @@ def parse_claims(
     """
     column = strings(texts)
     if phrases is None or not len(phrases):
-        return _parse(column)
+        distinct = column.dictionary_encode()  # questions about many images are often the same
+        return _parse(distinct.dictionary).take(distinct.indices)
     known = KnownPhrases.of(phrases, len(column))
     return known.restored(_parse(known.hidden(clean_sentences(column))))
 

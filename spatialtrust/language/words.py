@@ -20,13 +20,14 @@ def canonical_names(wordings: pa.Array | pa.ChunkedArray) -> pa.Array:
     >>> canonical_names(pa.array(["To the left of", "leftof"])).to_pylist()
     ['left of', None]
     """
-    column = strings(wordings)
+    distinct = strings(wordings).dictionary_encode()
+    lower = pc.utf8_lower(distinct.dictionary)
     clean = pc.utf8_trim_whitespace(
-        pc.replace_substring_regex(pc.utf8_lower(column), pattern=r"[\s_-]+", replacement=" ")
+        pc.replace_substring_regex(lower, pattern=r"[\s_-]+", replacement=" ")
     )
     clean = pc.replace_substring_regex(clean, pattern=r"^(?:is|are) ", replacement="")
     places = pc.index_in(clean, value_set=pa.array(list(PHRASES)))
-    return pc.take(pa.array(list(PHRASES.values())), places)
+    return pc.take(pa.array(list(PHRASES.values())), places).take(distinct.indices)
 
 
 def sentence(subject: str, relation: str, object: str) -> str:

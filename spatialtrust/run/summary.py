@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from spatialtrust.io.parquet import row_count
@@ -45,24 +44,39 @@ def summary(out: str | Path, lost: Sequence[Loss], not_used: Mapping[str, int]) 
     if "answers" in rows:
         found["answers"] = _answered(folder)
     if folder.parts("scenes"):
-        graphs = pa.concat_tables([folder.read("scenes", part) for part in folder.parts("scenes")])
-        listed = graphs.drop_columns("graph").to_pylist()
-        readable = [row for row in listed if row["candidates"] is not None]
-        candidates = sum(row["candidates"] for row in readable)
-        edges = sum(row["edges"] for row in readable)
-        # Tables of an earlier version have no such columns: nothing was left out.
-        left_out = {why: sum(row.get(why) or 0 for row in readable) for why in ("implied", "far")}
-        found |= {
-            "graphs": len(readable),
-            "objects": sum(row["objects"] for row in readable),
-            "objects_unpaired": sum(row["unpaired"] for row in readable if row["objects"] > 1),
-            "candidates": candidates,
-            "edges": edges,
-            "edges_left_out": left_out,
-            "share_kept": (edges + sum(left_out.values())) / candidates if candidates else None,
-            "not_ok": {row["image_id"]: row["status"] for row in listed if row["status"] != "ok"},
-        }
+        found |= _linked(folder)
     return found
+
+
+def _linked(folder: RunFolder) -> dict[str, Any]:
+    """What the graphs hold together, without reading them."""
+    totals: Counter[str] = Counter()
+    not_ok: dict[str, str] = {}
+    counts = ("objects", "candidates", "edges", "implied", "far")
+    for part in folder.parts("scenes"):
+        table = folder.read("scenes", part, ["image_id", "status", "unpaired", *counts])
+        failed = table.filter(pc.not_equal(table["status"], "ok"))
+        not_ok |= dict(
+            zip(failed["image_id"].to_pylist(), failed["status"].to_pylist(), strict=True)
+        )
+        table = table.filter(pc.is_valid(table["candidates"]))
+        several = table.filter(pc.greater(table["objects"], 1))
+        totals["graphs"] += table.num_rows
+        totals["unpaired"] += pc.sum(several["unpaired"]).as_py() or 0
+        for name in counts:
+            totals[name] += pc.sum(table[name]).as_py() or 0
+    left_out = {why: totals[why] for why in ("implied", "far")}
+    kept, candidates = totals["edges"] + sum(left_out.values()), totals["candidates"]
+    return {
+        "graphs": totals["graphs"],
+        "objects": totals["objects"],
+        "objects_unpaired": totals["unpaired"],
+        "candidates": candidates,
+        "edges": totals["edges"],
+        "edges_left_out": left_out,
+        "share_kept": kept / candidates if candidates else None,
+        "not_ok": not_ok,
+    }
 
 
 def _not_looked_for(folder: RunFolder) -> list[str]:

@@ -20,7 +20,7 @@ from spatialtrust.evaluation.crossvalidation import out_of_fold
 from spatialtrust.evidence.columns import BOXES, FAMILIES, FULL, LIVE, POSED, THINGS, Features
 from spatialtrust.evidence.gathering import Inputs
 from spatialtrust.evidence.priors import attributes
-from spatialtrust.fusion import fitting
+from spatialtrust.fusion import fitting, model_file
 from spatialtrust.fusion.answer_weights import AnswerWeights
 from spatialtrust.fusion.boosting import Boosted
 from spatialtrust.fusion.explanation import contributions
@@ -477,3 +477,16 @@ def test_regressions_learn_from_whole_images_up_to_a_limit(monkeypatch) -> None:
     assert len(drawn) < 0.75 * 400
     fresh, truth, _ = world(800, seed=9)
     assert auroc(model.predict(fresh).p_true, truth == 1) > 0.6
+
+
+def test_a_shipped_model_is_read_once_and_a_file_every_time(tmp_path, monkeypatch) -> None:
+    TrustModel.load().save(tmp_path / "own.json")
+    reads: list[bytes] = []
+    loads = model_file.loads
+    monkeypatch.setattr(model_file, "loads", lambda text: reads.append(text) or loads(text))
+    assert TrustModel.load().layers is TrustModel.load().layers
+    assert not reads
+    assert TrustModel.load(tmp_path / "own.json").layers is not TrustModel.load().layers
+    (tmp_path / "own.json").write_text("{}")
+    with pytest.raises(FileError, match="is not a trust model"):
+        TrustModel.load(tmp_path / "own.json")

@@ -10,8 +10,9 @@ from spatialtrust.errors import InputError
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph import drawing as render
 from spatialtrust.graph.arrows import MAX_ARROWS, MAX_CUT, MAX_PER_OBJECT, choose_arrows
-from spatialtrust.graph.canvas import Canvas, Rect, font
+from spatialtrust.graph.canvas import Canvas, Rect
 from spatialtrust.graph.drawing import draw, draw_claim, encode
+from spatialtrust.graph.lettering import font
 from spatialtrust.graph.naming import display_names
 from tests.helpers.graphs import detections, graph, verdicts
 

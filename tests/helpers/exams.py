@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from spatialtrust.evaluation.ways import Exam
-from spatialtrust.evidence.from_boxes import measure
+from spatialtrust.evidence.from_boxes import Things, measure
 from spatialtrust.evidence.priors import attributes
 from spatialtrust.relations import DIRECTIONAL, NAMES
 from spatialtrust.tables import Grounding
@@ -20,7 +20,8 @@ def exam(rows: int, seed: int, vlm: float = 0.54) -> Exam:
     half = generator.uniform(0.03, 0.1, (rows, 2, 2))
     corners = np.concatenate([centres - half, centres + half], axis=2).astype(np.float32)
     relation = np.array([NAMES.index(n) for n in generator.choice(DIRECTIONAL, rows)], np.int16)
-    things = attributes(["mug"]).T.repeat(rows, 1), attributes(["box"]).T.repeat(rows, 1)
+    mug, box = np.zeros(rows, np.int64), np.ones(rows, np.int64)
+    things = Things(attributes(["mug", "box"]).T, mug, box)
     grounding = Grounding.from_boxes(corners[:, 0], corners[:, 1], np.ones((rows, 2)))
     features = measure(grounding, relation, things)
     truth = features.column("alignment") > 0

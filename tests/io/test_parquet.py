@@ -23,6 +23,22 @@ def test_a_table_reads_back_equal_and_equal_tables_give_equal_bytes(tmp_path) ->
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+def test_dictionaries_are_written_of_what_may_recur_and_not_of_fractions(tmp_path) -> None:
+    nested = pa.struct([("name", pa.string()), ("box", pa.list_(pa.float64()))])
+    table = TABLE.append_column("codes", pa.array([["a", "b"], ["a"]]))
+    table = table.append_column("things", pa.array([{"name": "mug", "box": [0.5]}] * 2, nested))
+    write_table(table, tmp_path / "a.parquet")
+    group = pq.read_metadata(tmp_path / "a.parquet").row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    assert {column.path_in_schema: column.has_dictionary_page for column in columns} == {
+        "claim_id": True,
+        "p_true": False,
+        "codes.list.element": True,
+        "things.name": True,
+        "things.box.list.element": False,
+    }
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch) -> None:
     write_text("old", tmp_path / "a.txt")
 

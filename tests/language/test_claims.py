@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spatialtrust.io.claim_files import claims_from_rows
 from spatialtrust.io.rows import RawRows
-from spatialtrust.language import parse_claim, parse_claims, sentence
+from spatialtrust.language import claims, parse_claim, parse_claims, sentence
 from spatialtrust.language.cleaning import clean_sentences
 from spatialtrust.language.refusals import NEGATIONS
 from spatialtrust.relations import NAMES, PHRASES
@@ -361,3 +361,15 @@ def test_sentences_of_a_file_are_read_with_what_is_looked_for() -> None:
     assert claims_from_rows(rows).claims.data["object"].to_pylist() == [None]
     found = claims_from_rows(rows, phrases=["two mugs"]).claims.data
     assert found["object"].to_pylist() == ["two mugs"]
+
+
+def test_a_sentence_that_comes_again_is_parsed_once(monkeypatch) -> None:
+    seen: list[str | None] = []
+    parse = claims._parse
+    monkeypatch.setattr(
+        claims, "_parse", lambda texts: seen.extend(texts.to_pylist()) or parse(texts)
+    )
+    again = ["The mug is on the table.", None, "Hello.", "The mug is on the table."]
+    found = parse_claims(again).to_pylist()
+    assert sorted(map(str, seen)) == ["Hello.", "The mug is on the table."]
+    assert found == [{"subject": "mug", "relation": "on", "object": "table"}, None, None, found[0]]

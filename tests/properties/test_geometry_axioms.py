@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from spatialtrust import geometry as g
 from spatialtrust.evidence.columns import CLAIMED, FULL, POSED, Features
-from spatialtrust.evidence.from_boxes import measure
+from spatialtrust.evidence.from_boxes import Things, measure
 from spatialtrust.evidence.gathering import Inputs
 from spatialtrust.evidence.poses import READINGS, pose
 from spatialtrust.evidence.priors import attributes
@@ -148,7 +148,13 @@ THINGS = attributes(["mug", "table", "dog", "gizmo"]).T
 
 def evidence(pair: Pair, relation: np.ndarray, things: np.ndarray = THINGS) -> Features:
     grounding = Grounding.from_boxes(*pair, np.ones((len(relation), 2), dtype=np.float32))
-    return measure(grounding, relation, (things, things[:, ::-1]))
+    return measure(grounding, relation, facing(things))
+
+
+def facing(things: np.ndarray) -> Things:
+    """The first with the last, the second with the last but one, and so on."""
+    places = np.arange(things.shape[1])
+    return Things(things, places, places[::-1])
 
 
 @given(pair=pairs, relation=relations, size=st.sampled_from([(640, 480), (1000, 333)]))
@@ -157,7 +163,7 @@ def test_pixels_equal_fractions(pair: Pair, relation: np.ndarray, size: tuple[in
     scale = np.array([*size, *size], dtype=np.float32)
     sizes = np.tile(np.array(size, dtype=np.float32), (len(relation), 1))
     grounding = Grounding.from_boxes(*(box * scale for box in pair), sizes)
-    pixels = measure(grounding, relation, (THINGS, THINGS[:, ::-1]))
+    pixels = measure(grounding, relation, facing(THINGS))
     close(pixels.values, fractions.values, 1e-3)
 
 
@@ -168,7 +174,7 @@ def test_without_the_size_only_columns_of_the_image_are_unknown(
     whole = evidence(pair, relation)
     scale = np.array([640, 480, 640, 480], dtype=np.float32)
     grounding = Grounding.from_boxes(*(box * scale for box in pair))
-    part = measure(grounding, relation, (THINGS, THINGS[:, ::-1]))
+    part = measure(grounding, relation, facing(THINGS))
     known = np.isfinite(part.values)
     close(part.values[known], whole.values[known], 1e-3)
     unknown = np.isfinite(whole.values) & ~known

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +15,12 @@ import pyarrow.compute as pc
 
 from spatialtrust.claims.grounding import chosen_ids
 from spatialtrust.errors import FileError
-from spatialtrust.files import first_line, write_bytes
+from spatialtrust.files import first_line, write_bytes, write_text
 from spatialtrust.fusion.model import threads
 from spatialtrust.graph import SceneGraph
 from spatialtrust.graph.drawing import draw, encode
-from spatialtrust.graph.files import check_image_ids, graph_name, picture_name, save_graph
+from spatialtrust.graph.files import check_image_ids, graph_name, picture_name
+from spatialtrust.graph.formats import render
 from spatialtrust.io.images import read_image
 from spatialtrust.run.batches import detach, nest
 from spatialtrust.schema import SCENES
@@ -149,11 +149,11 @@ class Link:
             graph = graph.repair() if self.repair else graph
             graph = graph if self.all_edges else graph.reduce()
         data = graph.to_dict()
+        text = render(graph, "json", data)
         if self.out is not None:
             for kind in self.formats:
                 place = _place(self.out, "graphs", graph_name(graph.image_id, kind))
-                save_graph(graph, place, data)
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+                write_text(text if kind == "json" else render(graph, kind, data), place)
         row = {**row, **graph.summary(), "unpaired": unpaired, "graph": text}
         if self.out is not None and self.overlays:
             drawing.add(row, facts["uri"], graph, self.out)
@@ -168,6 +168,8 @@ def _place(out: Path, *names: str) -> Path:
     FileError: it is gone, or a folder cannot be made.
     """
     file = out.joinpath(*names)
+    if file.parent.is_dir():
+        return file
     try:
         if not out.is_dir():
             raise FileNotFoundError(errno.ENOENT, "the run folder was removed while it was in use")
