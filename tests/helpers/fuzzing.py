@@ -548,13 +548,13 @@ def _run_table(path: Path) -> None:
         columns = {key: [row.get(key) for row in given["rows"]] for key in given["rows"][0]}
         arrays = {key: _as_kind(values, kind, key) for key, values in columns.items()}
         table = pa.table(arrays).replace_schema_metadata(kind.metadata)
+        write_table(table, path.with_suffix(".parquet"))
     except Exception:  # it makes no table
         return
     target = path.parent / "run"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(run, target)
-    part = next((target / name).glob("*.parquet"))
-    write_table(table, part)
+    shutil.copy(path.with_suffix(".parquet"), next((target / name).glob("*.parquet")))
     refused = []
     for work in (write_report, write_labels):
         try:
