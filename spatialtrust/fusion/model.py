@@ -15,7 +15,7 @@ True
 from __future__ import annotations
 
 import os
-import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
@@ -57,7 +57,10 @@ ANSWERS_UNUSED: Final = (
 )
 """What to say where a VLM was asked and the model does not use its answers."""
 
-_PIECE: Final = 32_768
+_PIECE: Final = 131_072
+"""Claims of a piece: in shorter ones threads hand Python to each other more than they compute."""
+_unused: Final[deque[Scratch]] = deque(maxlen=os.cpu_count())
+"""Memory that earlier pieces used, whoever asked for them: fresh pages cost as much as a layer."""
 
 
 @dataclass(frozen=True)
@@ -171,14 +174,16 @@ class TrustModel:
             np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.uint32)
         )
 
-        own = threading.local()
-
         def fuse(piece: slice) -> None:
-            scratch = own.__dict__.setdefault("scratch", Scratch())
+            try:
+                scratch = _unused.pop()
+            except IndexError:
+                scratch = Scratch()
             places, here = take(piece, scratch)
             margin = self.layers.margin(here, scratch)
             for column, values in zip(found, self.layers.fuse(here, margin), strict=True):
                 column[places] = values
+            _unused.append(scratch)
 
         # One thread a piece: products of small matrices are far slower on contended threads.
         with _blas().limit(limits=1, user_api="blas"):
