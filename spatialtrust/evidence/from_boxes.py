@@ -193,61 +193,58 @@ def _posed(
     things: Things,
 ) -> None:
     first, second, swapped = pose(subject, other, relation)
-    columns: dict[str, Column] = {
-        "offset_x": geometry.offset(first, second, "x"),
-        "offset_y": geometry.offset(first, second, "y"),
-        "left_offset": geometry.edge_offset(first, second, "x", "low"),
-        "right_offset": geometry.edge_offset(first, second, "x", "high"),
-        "top_offset": geometry.edge_offset(first, second, "y", "low"),
-        "bottom_offset": geometry.edge_offset(first, second, "y", "high"),
-        "gap_x": geometry.gap(first, second, "x"),
-        "gap_y": geometry.gap(first, second, "y"),
-        "first_log_area": geometry.log_area(first),
-        "second_log_area": geometry.log_area(second),
-        "first_in_second": geometry.containment(first, second),
-        "second_in_first": geometry.containment(second, first),
-        "log_distance": np.log(geometry.distance(first, second) + np.float32(0.05)),
-        "first_top": first.columns[1],
-        "first_bottom": first.columns[3],
-        "second_top": second.columns[1],
-        "second_bottom": second.columns[3],
-        "first_border": geometry.border_distance(first),
-        "second_border": geometry.border_distance(second),
-        "inset": np.maximum(geometry.inset(first, second), np.float32(-1)),
-        "eccentricity": np.minimum(geometry.eccentricity(first, second), np.float32(3)),
-    }
+
+    def put(name: str, values: Column) -> None:
+        # At once: what waited together would be given back to the system, and asked for again.
+        _set(features, name, values)
+
+    put("offset_x", geometry.offset(first, second, "x"))
+    put("offset_y", geometry.offset(first, second, "y"))
+    put("left_offset", geometry.edge_offset(first, second, "x", "low"))
+    put("right_offset", geometry.edge_offset(first, second, "x", "high"))
+    put("top_offset", geometry.edge_offset(first, second, "y", "low"))
+    put("bottom_offset", geometry.edge_offset(first, second, "y", "high"))
+    put("gap_x", geometry.gap(first, second, "x"))
+    put("gap_y", geometry.gap(first, second, "y"))
+    put("first_log_area", geometry.log_area(first))
+    put("second_log_area", geometry.log_area(second))
+    put("first_in_second", geometry.containment(first, second))
+    put("second_in_first", geometry.containment(second, first))
+    put("log_distance", np.log(geometry.distance(first, second) + np.float32(0.05)))
+    put("first_top", first.columns[1])
+    put("first_bottom", first.columns[3])
+    put("second_top", second.columns[1])
+    put("second_bottom", second.columns[3])
+    put("first_border", geometry.border_distance(first))
+    put("second_border", geometry.border_distance(second))
+    put("inset", np.maximum(geometry.inset(first, second), np.float32(-1)))
+    put("eccentricity", np.minimum(geometry.eccentricity(first, second), np.float32(3)))
     # Boxes meet where they do on both axes; how far apart they are only counts once they do not.
-    columns["gap"] = np.maximum(columns["gap_x"], columns["gap_y"])
-    columns["free_space"] = np.maximum(columns["gap"], np.float32(0))
-    columns["log_size_ratio"] = columns["first_log_area"] - columns["second_log_area"]
+    put("gap", np.maximum(features.column("gap_x"), features.column("gap_y")))
+    put("free_space", np.maximum(features.column("gap"), np.float32(0)))
+    put("log_size_ratio", features.column("first_log_area") - features.column("second_log_area"))
     size = len(priors.COLUMNS)
     roles = (things.subject, things.object), (things.object, things.subject)
     for start, (unless, when) in zip((0, size), roles, strict=True):
         block = features.block(THINGS)[start : start + size]
         things.known.take(np.where(swapped, when, unless), axis=1, mode="clip", out=block)
-    columns |= _depths(features, columns, first, second)
-    for name, values in columns.items():
-        _set(features, name, values)
+    _depths(features, first, second)
 
 
-def _depths(
-    features: Features, columns: dict[str, Column], first: Boxes, second: Boxes
-) -> dict[str, Column]:
+def _depths(features: Features, first: Boxes, second: Boxes) -> None:
     """How far away things are by how large they look and how large their kind is."""
     half = np.float32(0.5)
-    first_depth = features.column("first_log_size") - half * columns["first_log_area"]
-    second_depth = features.column("second_log_size") - half * columns["second_log_area"]
+    first_depth = features.column("first_log_size") - half * features.column("first_log_area")
+    second_depth = features.column("second_log_size") - half * features.column("second_log_area")
     difference = first_depth - second_depth
     apart = geometry.length(
         (first.columns[0] + first.columns[2] - second.columns[0] - second.columns[2]) * half,
         (first.columns[1] + first.columns[3] - second.columns[1] - second.columns[3]) * half,
     )
     metres = apart * np.exp((first_depth + second_depth) * half)
-    return {
-        "depth_difference": difference,
-        "depth_gap": np.abs(difference),
-        "log_metres_apart": np.log(metres + np.float32(0.01)),
-    }
+    _set(features, "depth_difference", difference)
+    _set(features, "depth_gap", np.abs(difference))
+    _set(features, "log_metres_apart", np.log(metres + np.float32(0.01)))
 
 
 def _detector(features: Features, grounding: Grounding) -> None:
