@@ -144,8 +144,8 @@ def test_a_feature_is_its_name_and_its_measurement(copy: Copy, before: Any) -> N
     copy.edit("evidence/columns.py", '    "inset": "overlap",\n', '    "tops": "position",\n')
     copy.edit(
         "evidence/from_boxes.py",
-        '        "first_top": first.columns[1],\n',
-        '        "tops": first.columns[1] - second.columns[1],\n',
+        '    put("first_top", first.columns[1])\n',
+        '    put("tops", first.columns[1] - second.columns[1])\n',
     )
     assert copy.run(VERIFY) == before
     refit = USE_RELATION.replace("hovering over", "above").replace("floating above", "above")
