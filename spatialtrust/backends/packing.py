@@ -198,6 +198,7 @@ class Forest:
 
     def jobs(
         self,
+        rows: NDArray[np.int64],
         picture: NDArray[np.int64],
         text: NDArray[np.int64],
         tokens: Sequence[Tokens],
@@ -207,11 +208,12 @@ class Forest:
 
         Parameters
         ----------
+        rows: numbers of the asks that are put.
         picture, text: (N,) of each ask; a picture is not asked a text twice.
         tokens: of each text.
         limit: tokens a tree.
         """
-        order = np.lexsort((text, picture))
+        order = rows[np.lexsort((text[rows], picture[rows]))]
         bounds = np.flatnonzero(np.diff(picture[order], prepend=-1, append=-1))
         of: list[tuple[NDArray[np.int64], tuple[int, tuple[Tokens, ...]]]] = []
         sets: dict[bytes, tuple[int, tuple[Tokens, ...]]] = {}

@@ -107,9 +107,9 @@ def test_pictures_that_are_asked_the_same_texts_share_trees(asked):
     tokens = [(1, 2), (1, 3), (1, 2, 4), (5,), (5, 1), (1, 2, 4, 4)]
     picture = np.array([place for place, texts in enumerate(asked) for _ in texts])
     text = np.array([number for texts in asked for number in texts])
-    forest = Forest()
+    rows, forest = np.arange(len(text)), Forest()
     for _ in range(2):
-        jobs = forest.jobs(picture, text, tokens, 4)
+        jobs = forest.jobs(rows, picture, text, tokens, 4)
         found = {}
         for job in jobs:
             for ask, path, length in zip(job.asks, job.tree.paths, job.tree.lengths, strict=True):
@@ -119,7 +119,7 @@ def test_pictures_that_are_asked_the_same_texts_share_trees(asked):
     same = {frozenset(texts) for texts in asked}
     trees = {id(job.tree) for job in jobs}
     assert len(trees) == sum(len(plant([tokens[t] for t in sorted(texts)], 4)) for texts in same)
-    assert {id(job.tree) for job in forest.jobs(picture, text, tokens, 4)} == trees
+    assert {id(job.tree) for job in forest.jobs(rows, picture, text, tokens, 4)} == trees
 
 
 def test_no_sequences_no_trees():

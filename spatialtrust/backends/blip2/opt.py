@@ -53,13 +53,8 @@ class OptReader(GenerativeReader):
         fits = np.array([len(ids) + queries <= limit for ids in tokens])[text]
         scores.status[~fits] = "text_too_long"
         width = self.model.language_model.config.hidden_size
-        rows = np.flatnonzero(fits)
-        jobs = [
-            job._replace(asks=rows[job.asks])
-            for job in self._forest.jobs(
-                picture[rows], text[rows], tokens, best_size(width, queries + 1)
-            )
-        ]
+        size = best_size(width, queries + 1)
+        jobs = self._forest.jobs(np.flatnonzero(fits), picture, text, tokens, size)
         jobs.sort(key=lambda job: len(job.tree))
         asks = np.array([reply for _, reply in distinct])[text]
 

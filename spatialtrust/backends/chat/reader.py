@@ -154,12 +154,7 @@ class ChatReader:
         longest = max(features[place].length for place in np.unique(picture[rows]))
         size = best_size(loaded.text.hidden_size, longest)
         said = np.array([text.said for text in known])[which]
-        jobs = [
-            job._replace(asks=rows[job.asks])
-            for job in self._forest.jobs(
-                picture[rows], which[rows], [text.tail for text in known], size
-            )
-        ]
+        jobs = self._forest.jobs(rows, picture, which, [text.tail for text in known], size)
         jobs.sort(key=lambda job: (features[job.picture].length, len(job.tree)))
 
         def forward(places: list[int]) -> None:
