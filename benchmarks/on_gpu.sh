@@ -7,6 +7,9 @@ set -u
 python=${1:-.venv/bin/python}
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 cd "$(dirname "$0")/.." || exit 2
+# Weights of true size are written and read at once: in memory, where there is room for 20 GB.
+room=$(df -k --output=avail /dev/shm 2>/dev/null | tail -1)
+[ "${room:-0}" -gt 20000000 ] && export TMPDIR=/dev/shm
 status=0
 step() {
     seconds=$1
@@ -14,7 +17,9 @@ step() {
     echo "== python -m $*"
     timeout "$seconds" "$python" -m "$@" || { echo "-- stopped or failed: $?"; status=1; }
 }
-step 240 benchmarks.where_it_goes --device cuda
-step 150 benchmarks.querying --device cuda --dtype bfloat16 --true-size --models clip blip2 llava qwen2-vl --repeats 1 --images 32
-step 60 benchmarks.scoring --claims 2000000
+step 150 benchmarks.where_it_goes --device cuda
+step 30 benchmarks.on_both_devices
+step 170 benchmarks.querying --device cuda --dtype bfloat16 --true-size --models clip blip2 llava qwen2-vl --repeats 1 --images 32
+step 50 benchmarks.precision --device cuda
+step 40 benchmarks.scoring --claims 4000000
 exit $status

@@ -1,4 +1,4 @@
-"""What half precision changes: the same claims asked in float32, bfloat16 and float16.
+"""What less precision changes: claims asked in float32, bfloat16 and float16, on a GPU in tf32 too.
 
     python -m benchmarks.precision [--device cuda] [--askers tabletop:blip2 clip:models/clip]
 
@@ -21,7 +21,7 @@ from spatialtrust.backends.tabletop import render
 from spatialtrust.jobs.demo import claims_about, draw_scenes
 
 FIRST_SEED = 850_000
-HALVES = ("bfloat16", "float16")
+LESS = ("bfloat16", "float16")
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
 
     for asker in given.askers:
         exact = ask(asker, "float32")
-        for dtype in HALVES:
+        for dtype in LESS if given.device == "cpu" else ("tf32", *LESS):
             other = ask(asker, dtype)
             same = np.array(exact.strings("answer")) == np.array(other.strings("answer"))
             margin = exact.numbers("margin").astype(np.float64)

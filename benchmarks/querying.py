@@ -29,7 +29,7 @@ import time
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -45,6 +45,11 @@ from spatialtrust.questions.prompts import Triple, alternatives, caption, questi
 from spatialtrust.tables import Claims
 from tests.backends import tiny
 from tests.backends.tiny_chat import MAKERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 COUNTS = (1, 5, 20, 50)
 IMAGES = {1: 16, 5: 6, 20: 2, 50: 1}
@@ -117,6 +122,17 @@ def clip_b32(folder: Path) -> Path:
         num_attention_heads=12,
         patch_size=32,
     )
+
+
+def drawn(make: Callable[[], T], device: str, dtype: str) -> T:
+    """Checkpoints whose weights are drawn on the device, in one type: there it takes seconds."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        with torch.device(device):
+            return make()
+    finally:
+        torch.set_default_dtype(before)
 
 
 def questions(per_image: int, images: int) -> Claims:
@@ -347,7 +363,10 @@ def main() -> None:
     options = Options(device=given.device, dtype=given.dtype)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for case in cases(given.models, Path(folder), 1 if given.true_size else 4):
+        divisor = 1 if given.true_size else 4
+        for case in drawn(
+            lambda: cases(given.models, Path(folder), divisor), given.device, given.dtype
+        ):
             asker = case.open(options)
             if not given.launches_only and not case.reference.startswith("vlm:"):
                 rows += measure(case, asker, given.repeats)

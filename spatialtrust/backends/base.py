@@ -26,8 +26,9 @@ class Options:
     Attributes
     ----------
     device: ``cpu``, ``cuda``, ``cuda:1`` ...; ``auto`` takes a GPU if there is one.
-    dtype: ``float32``, ``bfloat16``, ``float16``; ``auto`` is float32, except that the language
-        model of BLIP-2 is bfloat16 on a GPU.
+    dtype: ``float32``, ``tf32`` (float32 whose factors a GPU rounds to ten bits), ``bfloat16``,
+        ``float16``; ``auto`` is float32, except that the language model of BLIP-2 is bfloat16 on a
+        GPU.
     memory: bytes that the activations of one forward pass may take; batches are cut to fit. At
         the default a detector on a GPU may take half of what is free there.
     score_threshold: boxes that score below this are discarded.

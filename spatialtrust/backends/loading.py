@@ -132,10 +132,18 @@ def memory_of(options: Options, device: torch.device) -> float:
 
 
 def dtype_of(options: Options, device: torch.device, on_gpu: str = "float32") -> torch.dtype:
-    """The dtype that an ``Options.dtype`` means; ``auto`` is ``on_gpu`` off the CPU."""
+    """The dtype that an ``Options.dtype`` means; ``auto`` is ``on_gpu`` off the CPU.
+
+    ``tf32`` is float32 whose factors a GPU rounds to ten bits. That is a setting of the process:
+    the last model that says ``tf32`` or ``float32`` decides; ``auto`` leaves it as it is.
+    """
     library = import_torch()
-    valid = ("float32", "bfloat16", "float16")
+    valid = ("float32", "tf32", "bfloat16", "float16")
     name = options.dtype
+    if name in ("tf32", "float32"):
+        library.set_float32_matmul_precision("high" if name == "tf32" else "highest")
+        library.backends.cudnn.allow_tf32 = name == "tf32"
+        name = "float32"
     if name == "auto":
         name = "float32" if device.type == "cpu" else on_gpu
     if name not in valid:

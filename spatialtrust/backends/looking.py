@@ -10,7 +10,7 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from spatialtrust.backends.ahead import ahead
 from spatialtrust.backends.batching import reason
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PASSES = 4
+_PASSES: Final = 4
 """Vision passes whose pictures are asked about together."""
+_AT_ONCE: Final = 16
+"""Pictures that keep a GPU busy; with more, more would wait to be prepared before a pass."""
 
 
 class Memory:
@@ -131,7 +133,7 @@ class Failure:
 def _prepared(
     drawn: Sequence[Callable[[], Pixels]], eyes: Eyes, budget: Budget
 ) -> Iterator[Any | Failure]:
-    """Pictures as they are encoded, in order, as many ahead as a pass takes."""
+    """Pictures as they are encoded, in order, as many ahead as two passes take."""
 
     def prepare(draw: Callable[[], Pixels]) -> Any | Failure:
         try:
@@ -143,7 +145,7 @@ def _prepared(
             return Failure(reason(error))
 
     count = eyes.preparers if len(drawn) > 1 else 0
-    return ahead(prepare, drawn, count, _at_once(eyes, budget))
+    return ahead(prepare, drawn, count, 2 * _at_once(eyes, budget))
 
 
 def _encoded(
@@ -163,14 +165,15 @@ def _encoded(
         for place, features in zip(usable, encoded, strict=True):
             found[place] = features
 
-    for place, status in budget.run([eyes.picture_cost] * count, forward).items():
+    cost = max(eyes.picture_cost, budget.memory / _AT_ONCE)
+    for place, status in budget.run([cost] * count, forward).items():
         found[place] = Failure(status)
     return found
 
 
 def _at_once(eyes: Eyes, budget: Budget) -> int:
     """Pictures that one pass encodes."""
-    return max(1, int(budget.memory // eyes.picture_cost))
+    return min(max(1, int(budget.memory // eyes.picture_cost)), _AT_ONCE)
 
 
 def _same(image: Pixels) -> Pixels:

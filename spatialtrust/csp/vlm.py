@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from spatialtrust.backends.preparing import preprocess
+from spatialtrust.backends.preparing import Preparer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,7 @@ class Blip2(Vlm):
         """What the language model sees of each picture, (P, queries, width)."""
         model = self.inner
         dtype = next(model.vision_model.parameters()).dtype
-        values = preprocess(self.processor, pictures, self.device, dtype)
+        values = Preparer(self.processor, self.device, dtype).batch(pictures)
         seen = model.vision_model(values).last_hidden_state
         queries = model.query_tokens.expand(len(seen), -1, -1)
         summary = model.qformer(query_embeds=queries, encoder_hidden_states=seen).last_hidden_state

@@ -117,7 +117,9 @@ class RunConfig:
     engine: str = _option("local", "local, or ray for a cluster.")
     part_size: int = _option(IMAGES_PER_PART, "Images per part; one part is in memory at a time.")
     device: str = _option("auto", "cpu, cuda, cuda:1 ...; auto uses a GPU if there is one.")
-    dtype: str = _option("auto", "float32, bfloat16, float16; auto: see spatialtrust backends.")
+    dtype: str = _option(
+        "auto", "float32, tf32, bfloat16, float16; auto: see spatialtrust backends."
+    )
     score_threshold: float = _option(
         Options().score_threshold, "Discard boxes that score below this."
     )

@@ -39,12 +39,12 @@ def test_work_runs_beside_its_use_and_only_a_few_results_wait() -> None:
 def test_pixels_prepared_one_by_one_are_those_of_the_librarys_processor(checkpoint, kind) -> None:
     torch = pytest.importorskip("torch")
     from spatialtrust.backends.loading import load_image_processor, locate
-    from spatialtrust.backends.preparing import preprocess
+    from spatialtrust.backends.preparing import Preparer
 
     folder = checkpoint(kind)
     processor = load_image_processor(locate(str(folder), "model"))
     generator = np.random.default_rng(1)
     pixels = [generator.integers(0, 256, (40 + 9 * n, 61, 3), dtype=np.uint8) for n in range(5)]
-    whole = preprocess(processor, pixels, torch.device("cpu"), torch.float32)
-    single = [preprocess(processor, [one], torch.device("cpu"), torch.float32) for one in pixels]
-    assert torch.equal(torch.cat(single), whole)
+    preparer = Preparer(processor, torch.device("cpu"), torch.float32)
+    single = [preparer.batch([one]) for one in pixels]
+    assert torch.equal(torch.cat(single), preparer.batch(pixels))

@@ -19,6 +19,7 @@ import numpy as np
 
 from spatialtrust.backends.ahead import ahead
 from spatialtrust.backends.batching import Budget
+from spatialtrust.backends.grounding_dino.deformable import lighten
 from spatialtrust.backends.grounding_dino.phrases import PAD, Prompt, pack, tokenize
 from spatialtrust.backends.grounding_dino.rows import detections_of
 from spatialtrust.backends.grounding_dino.sight import Sight
@@ -33,7 +34,7 @@ from spatialtrust.backends.loading import (
     locate,
     memory_of,
 )
-from spatialtrust.backends.preparing import preparers, preprocess
+from spatialtrust.backends.preparing import Preparer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,11 +52,19 @@ _CLASSES: Final = {
 }
 _BYTES_PER_PIXEL: Final = 1200
 """Activations in float32: backbone, encoder levels and their attention to the text."""
+_AT_ONCE: Final = 8
+"""Rows that keep a GPU busy; with more, more images would wait to be prepared before a pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One row of a forward pass: a prompt put to an image."""
+    """One row of a forward pass: a prompt put to an image.
+
+    Attributes
+    ----------
+    values: the prepared image (3, h, w), on the CPU.
+    size: width and height of the image as it was given.
+    """
 
     image_id: str
     prompt: Prompt
@@ -101,15 +110,15 @@ class GroundingDino:
             except Exception as error:  # whatever PIL or NumPy make of a broken array
                 return f"image_unreadable: {error}"
 
-        count = preparers(self._device) if ids else 0
-        for image_id, made in zip(wanted, ahead(prepare, wanted, count), strict=True):
+        count = self._preparer.preparers if ids else 0
+        for image_id, made in zip(wanted, ahead(prepare, wanted, count, _AT_ONCE), strict=True):
             status |= {(image_id, p): refused[p] for p in wanted[image_id] if p in refused}
             if isinstance(made, str):
                 among = wanted if made == "image_unreadable" else usable
                 status |= {(image_id, phrase): made for phrase in among[image_id]}
                 continue
             jobs += made
-            if sum(job.values.nbytes for job in jobs) > self._budget.memory / 4:
+            if sum(map(self._cost, jobs)) >= self._budget.memory * self._waiting:
                 self._run(jobs, found, status)
                 jobs.clear()
         self._run(jobs, found, status)
@@ -117,14 +126,14 @@ class GroundingDino:
 
     def _load(self) -> None:
         """Load before the first batch: a fault in loading is not an image's."""
-        _ = self._processor, self._model
+        _ = self._preparer, self._model
 
     def _prepare(
         self, image_id: str, pixels: Pixels, ids: Mapping[str, tuple[int, ...]]
     ) -> list[_Job]:
         if not ids:
             return []
-        values = preprocess(self._processor, [pixels], self._device, self._dtype)[0]
+        values = self._preparer.prepare(pixels)
         height, width = pixels.shape[:2]
         prompts = pack(ids, self._text_limit)
         return [_Job(image_id, prompt, values, (width, height)) for prompt in prompts]
@@ -141,22 +150,23 @@ class GroundingDino:
             height, width = job.values.shape[1:]
             together[height > width if self._mixes_sizes else (height, width)].append(job)
         for members in together.values():
-            pixels = np.array([job.values[0].numel() for job in members], dtype=float)
-            costs = pixels * _BYTES_PER_PIXEL * self._dtype.itemsize / 4
 
             def forward(places: list[int], members: list[_Job] = members) -> None:
                 batch = [members[place] for place in places]
-                probabilities, boxes = self._forward(batch)
-                for row, job in enumerate(batch):
-                    chosen = self._choose(job, probabilities[row], boxes[row])
+                for job, scores, boxes in zip(batch, *self._forward(batch), strict=True):
+                    chosen = self._choose(job, scores, boxes)
                     found.update(((job.image_id, p), kept) for p, kept in chosen.items())
 
-            for place, why in self._budget.run(costs.tolist(), forward).items():
+            costs = [self._cost(job) for job in members]
+            for place, why in self._budget.run(costs, forward).items():
                 job = members[place]
                 status.update(((job.image_id, phrase), why) for phrase in job.prompt.spans)
 
     def _forward(self, batch: Sequence[_Job]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Token probabilities (B, Q, L) and boxes (B, Q, 4), centre and extent in fractions."""
+        """Scores (B, P, Q) of each phrase, and boxes (B, Q, 4), centre and extent in fractions.
+
+        A row with fewer phrases than another has more scores than it needs.
+        """
         import torch
 
         longest = max(len(job.prompt.tokens) for job in batch)
@@ -170,7 +180,7 @@ class GroundingDino:
         with torch.inference_mode():
             order = {image_id: place for place, image_id in enumerate(first)}
             values, mask = self._sight.look(
-                [batch[row].values for row in first.values()],
+                [self._preparer.gathered([batch[row].values])[0] for row in first.values()],
                 [order[job.image_id] for job in batch],
             )
             outputs = self._model(
@@ -180,21 +190,33 @@ class GroundingDino:
                 attention_mask=(tokens != PAD).long(),
                 token_type_ids=torch.zeros_like(tokens),
             )
-            probabilities = outputs.logits.float().sigmoid().cpu().numpy()
-            return probabilities, outputs.pred_boxes.float().cpu().numpy()
+            # In double: a GPU may round the factors of any other type.
+            probabilities = outputs.logits.double().sigmoid()
+            shares = torch.from_numpy(_shares(batch, probabilities.shape[2])).to(self._device)
+            scores = (shares @ probabilities.transpose(1, 2)).float()
+            return scores.cpu().numpy(), outputs.pred_boxes.float().cpu().numpy()
 
     def _choose(
-        self, job: _Job, probabilities: NDArray[np.float32], boxes: NDArray[np.float32]
+        self, job: _Job, scores: NDArray[np.float32], boxes: NDArray[np.float32]
     ) -> dict[str, Boxes]:
         spans = job.prompt.spans
-        scores = np.stack([probabilities[:, a:b].mean(axis=1) for a, b in spans.values()])
         kept = select(
-            scores,
+            scores[: len(spans)],
             corners(boxes, *job.size),
             self._options.score_threshold,
             self._options.top_k,
         )
         return dict(zip(spans, kept, strict=True))
+
+    def _cost(self, job: _Job) -> float:
+        """Bytes of activations that a row may take: at least its share of a pass."""
+        activations = job.values[0].numel() * _BYTES_PER_PIXEL * self._dtype.itemsize / 4
+        return max(activations, self._budget.memory / _AT_ONCE)
+
+    @property
+    def _waiting(self) -> int:
+        """Passes whose images wait for each other: those of one size are to meet."""
+        return 1 if self._mixes_sizes else 4
 
     @cached_property
     def _budget(self) -> Budget:
@@ -211,7 +233,9 @@ class GroundingDino:
     @cached_property
     def _model(self) -> Any:
         name = _CLASSES[self._checkpoint.model_type]
-        return load_model(self._checkpoint, name, self._device, self._dtype)
+        model = load_model(self._checkpoint, name, self._device, self._dtype)
+        lighten(model, self._device)
+        return model
 
     @cached_property
     def _sight(self) -> Sight:
@@ -228,12 +252,21 @@ class GroundingDino:
         return load_tokenizer(self._checkpoint)
 
     @cached_property
-    def _processor(self) -> Any:
-        return load_image_processor(self._checkpoint)
+    def _preparer(self) -> Preparer:
+        return Preparer(load_image_processor(self._checkpoint), self._device, self._dtype)
 
     @property
     def _text_limit(self) -> int:
         return int(self._checkpoint.config.get("max_text_len", 256))
+
+
+def _shares(batch: Sequence[_Job], tokens: int) -> NDArray[np.float64]:
+    """How much each token counts for each phrase of each row: (B, P, tokens)."""
+    shares = np.zeros((len(batch), max(len(job.prompt.spans) for job in batch), tokens))
+    for row, job in enumerate(batch):
+        for phrase, (start, stop) in enumerate(job.prompt.spans.values()):
+            shares[row, phrase, start:stop] = 1 / (stop - start)
+    return shares
 
 
 def open_backend(target: str, reference: str, options: Options) -> GroundingDino:
