@@ -28,7 +28,7 @@ from spatialtrust.backends.loading import (
 )
 from spatialtrust.backends.looking import embed
 from spatialtrust.backends.packing import best_size, plant
-from spatialtrust.backends.preparing import Prepares
+from spatialtrust.backends.preparing import Prepared, Prepares
 from spatialtrust.errors import BackendError
 from spatialtrust.questions.prompts import STATEMENT, alternatives, caption
 
@@ -71,7 +71,7 @@ class ClipReader(Prepares):
         patches = (config.image_size // config.patch_size) ** 2 + 1
         return float(patches * config.hidden_size * _ACTIVATIONS * self.dtype.itemsize)
 
-    def encode(self, prepared: Sequence[torch.Tensor]) -> Sequence[NDArray[np.float32]]:
+    def encode(self, prepared: Sequence[Prepared]) -> Sequence[NDArray[np.float32]]:
         """Unit embedding (d,) per picture."""
         import torch
 

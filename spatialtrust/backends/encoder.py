@@ -24,7 +24,7 @@ from spatialtrust.backends.loading import (
     locate,
 )
 from spatialtrust.backends.looking import embed
-from spatialtrust.backends.preparing import Prepares
+from spatialtrust.backends.preparing import Prepared, Prepares
 from spatialtrust.errors import BackendError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class _Tower(Prepares):
         """Bytes of activations per picture."""
         return float(_TOKENS * self.width * _ACTIVATIONS * self.dtype.itemsize)
 
-    def encode(self, prepared: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
+    def encode(self, prepared: Sequence[Prepared]) -> list[NDArray[np.float32]]:
         """Features (d,) per picture."""
         import torch
 

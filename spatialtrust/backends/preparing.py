@@ -1,20 +1,24 @@
-"""Pictures as a model takes them, through its checkpoint's own image processor.
+"""Pictures as a model takes them, as its checkpoint's own image processor makes them.
 
-The processor resizes and crops. Rescaling and normalising, its last steps, are one product and one
-sum a channel; a processor spends up to three times as long on them as on all others, so they are
-left to the device where the picture goes, as bytes.
+Rescaling and normalising, a processor's last steps, are one product and one sum a channel; it
+spends up to three times as long on them as on all others. They are left to the device where the
+picture goes, as bytes. A GPU resizes too, where it gets the processor's own result to the bit
+(``resizing.py``): a core takes longer to resize a picture than a GPU to look at it.
 """
 
 from __future__ import annotations
 
 import logging
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property, lru_cache, partial
+from itertools import groupby
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from spatialtrust.backends.ahead import ahead
 from spatialtrust.backends.loading import import_torch
+from spatialtrust.backends.resizing import Resizing, learned, resized
 from spatialtrust.fusion.model import threads
 
 if TYPE_CHECKING:
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _CLOSE: Final = 1e-5
 """How far a value may be off the processor's own; a step of one in 255 is some 0.015."""
+_LARGEST: Final = 1 << 22
+"""Pixels above which a picture is resized before it goes anywhere."""
 
 
 class Prepares:
@@ -48,27 +54,81 @@ class Prepares:
         """See ``Eyes.preparers``."""
         return preparers(self.device)
 
-    def prepare(self, pixels: Pixels) -> torch.Tensor:
-        """An image (H, W, 3) as (3, h, w), on the CPU; pinned, for a GPU. See ``Eyes.prepare``."""
+    def prepare(self, pixels: Pixels) -> Prepared:
+        """A picture, as far as it is prepared on the CPU; pinned, for a GPU. On threads."""
+        how = self._resizings.of(pixels.shape[:2]) if self.device.type == "cuda" else None
+        if how is not None:
+            values = import_torch().from_numpy(np.require(pixels, requirements=["C", "W"]))
+            return Prepared(values.pin_memory(), how.crop, how)
         values = _made(self.processor, pixels, last=self._last is None)
-        return values.pin_memory() if self.device.type == "cuda" else values
+        if self.device.type == "cuda":
+            values = values.pin_memory()
+        return Prepared(values, (values.shape[1], values.shape[2]), None)
 
-    def gathered(self, prepared: Sequence[torch.Tensor]) -> torch.Tensor:
+    def gathered(self, prepared: Sequence[Prepared]) -> torch.Tensor:
         """Prepared pictures as the model's input (B, 3, h, w); from pinned memory none waits."""
         library = import_torch()
-        batch: torch.Tensor = library.stack(
-            [values.to(self.device, non_blocking=True) for values in prepared]
-        )
+        planes = []
+        for how, together in groupby(prepared, key=lambda one: one.how):
+            sent = [one.values.to(self.device, non_blocking=True) for one in together]
+            batch = library.stack(sent)
+            planes.append(batch if how is None else resized(batch, how))
+        whole: torch.Tensor = library.cat(planes)
         if self._last is not None:
             factor, summand = self._last
-            batch = library.addcmul(summand, batch.float(), factor)
-        return batch.to(self.dtype)
+            whole = library.addcmul(summand, whole.float(), factor)
+        return whole.to(self.dtype)
 
     @cached_property
     def _last(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """What the processor's last steps multiply a channel by and add; None: it does them."""
         found = last_steps(self.processor)
         return None if found is None else (found[0].to(self.device), found[1].to(self.device))
+
+    @cached_property
+    def _resizings(self) -> _Resizings:
+        return _Resizings(self.processor, self.device, trusted=self._last is not None)
+
+
+class Prepared(NamedTuple):
+    """A picture on its way to the device.
+
+    Attributes
+    ----------
+    values: uint8 or float (3, h, w), or uint8 (H, W, 3), which the device resizes.
+    size: h and w.
+    how: how the device resizes it; None: it is resized.
+    """
+
+    values: torch.Tensor
+    size: tuple[int, int]
+    how: Resizing | None
+
+
+class _Resizings:
+    """How pictures are resized, by their size; learned when a size comes a second time."""
+
+    def __init__(self, processor: Any, device: torch.device, *, trusted: bool) -> None:
+        self._processor, self._device, self._trusted = processor, device, trusted
+        self._found: dict[tuple[int, ...], Resizing | None] = {}
+        self._met: set[tuple[int, ...]] = set()
+        self._lock = Lock()
+
+    def of(self, size: tuple[int, ...]) -> Resizing | None:
+        """How, if the device can."""
+        if not self._trusted or size[0] * size[1] > _LARGEST:
+            return None
+        with self._lock:
+            if size not in self._met:
+                self._met.add(size)
+                return None
+            if size not in self._found:
+                bytes_of = partial(_made, last=False)
+                found = learned(self._processor, (size[0], size[1]), self._device, bytes_of)
+                if found is None:
+                    log.info("pictures of %d x %d are resized on the CPU", size[1], size[0])
+                self._found[size] = found
+            return self._found[size]
 
 
 class Preparer(Prepares):

@@ -25,7 +25,7 @@ from spatialtrust.backends.loading import (
     load_tokenizer,
 )
 from spatialtrust.backends.packing import pad
-from spatialtrust.backends.preparing import Prepares
+from spatialtrust.backends.preparing import Prepared, Prepares
 from spatialtrust.questions.prompts import caption
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class MatchReader(Prepares):
         """Bytes of activations per picture."""
         return picture_cost(self.model.config.vision_config, self.dtype)
 
-    def encode(self, prepared: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    def encode(self, prepared: Sequence[Prepared]) -> Sequence[torch.Tensor]:
         """Patch states (P, h) per picture."""
         import torch
 

@@ -13,7 +13,7 @@ from spatialtrust.backends.loading import (
     load_model,
     load_tokenizer,
 )
-from spatialtrust.backends.preparing import Prepares
+from spatialtrust.backends.preparing import Prepared, Prepares
 from spatialtrust.questions.prompts import STATEMENT, question
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class GenerativeReader(Prepares):
         """Bytes of activations per picture."""
         return picture_cost(self.model.config.vision_config, self.dtype)
 
-    def encode(self, prepared: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    def encode(self, prepared: Sequence[Prepared]) -> Sequence[torch.Tensor]:
         """Query tokens in the language model's space, (Q, d) per picture."""
         import torch
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -34,7 +36,7 @@ from spatialtrust.backends.loading import (
     locate,
     memory_of,
 )
-from spatialtrust.backends.preparing import Preparer
+from spatialtrust.backends.preparing import Prepared, Preparer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,18 +59,18 @@ _AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
     """One row of a forward pass: a prompt put to an image.
 
     Attributes
     ----------
-    values: the prepared image (3, h, w), on the CPU.
+    shown: the prepared image.
     size: width and height of the image as it was given.
     """
 
     image_id: str
     prompt: Prompt
-    values: torch.Tensor
+    shown: Prepared
     size: tuple[int, int]
 
 
@@ -94,7 +96,7 @@ class GroundingDino:
         )
         status: dict[tuple[str, str], str] = {}
         found: dict[tuple[str, str], Boxes] = {}
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         if ids:
             self._load()
         usable = {
@@ -102,7 +104,7 @@ class GroundingDino:
             for image_id, asked in wanted.items()
         }
 
-        def prepare(image_id: str) -> list[_Job] | str:
+        def prepare(image_id: str) -> list[Job] | str:
             if image_id not in images or images[image_id].size == 0:
                 return "image_unreadable"
             try:
@@ -130,28 +132,28 @@ class GroundingDino:
 
     def _prepare(
         self, image_id: str, pixels: Pixels, ids: Mapping[str, tuple[int, ...]]
-    ) -> list[_Job]:
+    ) -> list[Job]:
         if not ids:
             return []
-        values = self._preparer.prepare(pixels)
+        shown = self._preparer.prepare(pixels)
         height, width = pixels.shape[:2]
         prompts = pack(ids, self._text_limit)
-        return [_Job(image_id, prompt, values, (width, height)) for prompt in prompts]
+        return [Job(image_id, prompt, shown, (width, height)) for prompt in prompts]
 
     def _run(
         self,
-        jobs: Sequence[_Job],
+        jobs: Sequence[Job],
         found: dict[tuple[str, str], Boxes],
         status: dict[tuple[str, str], str],
     ) -> None:
         """Batches of images of one size, or, where a launch costs more than padding, of any."""
-        together: dict[Any, list[_Job]] = defaultdict(list)
-        for job in sorted(jobs, key=lambda job: tuple(job.values.shape)):
-            height, width = job.values.shape[1:]
+        together: dict[Any, list[Job]] = defaultdict(list)
+        for job in sorted(jobs, key=lambda job: job.shown.size):
+            height, width = job.shown.size
             together[height > width if self._mixes_sizes else (height, width)].append(job)
         for members in together.values():
 
-            def forward(places: list[int], members: list[_Job] = members) -> None:
+            def forward(places: list[int], members: list[Job] = members) -> None:
                 batch = [members[place] for place in places]
                 for job, scores, boxes in zip(batch, *self._forward(batch), strict=True):
                     chosen = self._choose(job, scores, boxes)
@@ -162,7 +164,7 @@ class GroundingDino:
                 job = members[place]
                 status.update(((job.image_id, phrase), why) for phrase in job.prompt.spans)
 
-    def _forward(self, batch: Sequence[_Job]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _forward(self, batch: Sequence[Job]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Scores (B, P, Q) of each phrase, and boxes (B, Q, 4), centre and extent in fractions.
 
         A row with fewer phrases than another has more scores than it needs.
@@ -179,10 +181,13 @@ class GroundingDino:
             first.setdefault(job.image_id, row)
         with torch.inference_mode():
             order = {image_id: place for place, image_id in enumerate(first)}
-            values, mask = self._sight.look(
-                [self._preparer.gathered([batch[row].values])[0] for row in first.values()],
-                [order[job.image_id] for job in batch],
-            )
+            shown = [batch[row].shown for row in first.values()]
+            images = [
+                image
+                for _, together in groupby(shown, key=lambda one: one.size)
+                for image in self._preparer.gathered(list(together))
+            ]
+            values, mask = self._sight.look(images, [order[job.image_id] for job in batch])
             outputs = self._model(
                 pixel_values=values,
                 pixel_mask=mask,
@@ -190,14 +195,11 @@ class GroundingDino:
                 attention_mask=(tokens != PAD).long(),
                 token_type_ids=torch.zeros_like(tokens),
             )
-            # In double: a GPU may round the factors of any other type.
-            probabilities = outputs.logits.double().sigmoid()
-            shares = torch.from_numpy(_shares(batch, probabilities.shape[2])).to(self._device)
-            scores = (shares @ probabilities.transpose(1, 2)).float()
+            scores = phrase_scores(batch, outputs.logits)
             return scores.cpu().numpy(), outputs.pred_boxes.float().cpu().numpy()
 
     def _choose(
-        self, job: _Job, scores: NDArray[np.float32], boxes: NDArray[np.float32]
+        self, job: Job, scores: NDArray[np.float32], boxes: NDArray[np.float32]
     ) -> dict[str, Boxes]:
         spans = job.prompt.spans
         kept = select(
@@ -208,9 +210,9 @@ class GroundingDino:
         )
         return dict(zip(spans, kept, strict=True))
 
-    def _cost(self, job: _Job) -> float:
+    def _cost(self, job: Job) -> float:
         """Bytes of activations that a row may take: at least its share of a pass."""
-        activations = job.values[0].numel() * _BYTES_PER_PIXEL * self._dtype.itemsize / 4
+        activations = prod(job.shown.size) * _BYTES_PER_PIXEL * self._dtype.itemsize / 4
         return max(activations, self._budget.memory / _AT_ONCE)
 
     @property
@@ -260,13 +262,19 @@ class GroundingDino:
         return int(self._checkpoint.config.get("max_text_len", 256))
 
 
-def _shares(batch: Sequence[_Job], tokens: int) -> NDArray[np.float64]:
-    """How much each token counts for each phrase of each row: (B, P, tokens)."""
-    shares = np.zeros((len(batch), max(len(job.prompt.spans) for job in batch), tokens))
+def phrase_scores(batch: Sequence[Job], logits: torch.Tensor) -> torch.Tensor:
+    """Means of the probabilities of each phrase's tokens: float32 (B, P, Q) of logits (B, Q, L).
+
+    They are taken in double: a GPU may round the factors of any other type.
+    """
+    import torch
+
+    shares = np.zeros((len(batch), max(len(job.prompt.spans) for job in batch), logits.shape[2]))
     for row, job in enumerate(batch):
         for phrase, (start, stop) in enumerate(job.prompt.spans.values()):
             shares[row, phrase, start:stop] = 1 / (stop - start)
-    return shares
+    probabilities = logits.double().sigmoid()
+    return (torch.from_numpy(shares).to(logits.device) @ probabilities.mT).float()
 
 
 def open_backend(target: str, reference: str, options: Options) -> GroundingDino:

@@ -30,23 +30,23 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from spatialtrust.backends.bundles import cached_snapshot
-from spatialtrust.backends.grounding_dino.hf import GroundingDino
+from spatialtrust.backends.grounding_dino.hf import GroundingDino, phrase_scores
 from spatialtrust.backends.grounding_dino.phrases import PAD
-from spatialtrust.backends.loading import import_torch, import_transformers
+from spatialtrust.backends.loading import dtype_of, import_torch, import_transformers
+from spatialtrust.backends.preparing import Preparer
 from spatialtrust.backends.torchvision_operators import import_torchvision
 from spatialtrust.errors import BackendError, FileError, InputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     import torch
     from numpy.typing import NDArray
 
     from spatialtrust.backends.base import Options
-    from spatialtrust.backends.grounding_dino.hf import _Job
+    from spatialtrust.backends.grounding_dino.hf import Job
 
 logger = logging.getLogger(__name__)
 
@@ -75,23 +75,24 @@ class GroundingDinoPy(GroundingDino):
             digest.update(hashlib.file_digest(file, "sha256").digest())
         return f"sha256:{digest.hexdigest()}"
 
-    def _forward(self, batch: Sequence[_Job]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Token probabilities (B, Q, L) and boxes (B, Q, 4), centre and extent in fractions."""
+    def _forward(self, batch: Sequence[Job]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See ``GroundingDino``; rows of one prompt share a pass."""
         torch = import_torch()
         rows_of: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for row, job in enumerate(batch):
             rows_of[job.prompt.tokens].append(row)
-        found: list[tuple[Any, Any]] = [(None, None)] * len(batch)
+        logits: list[Any] = [None] * len(batch)
+        boxes: list[Any] = [None] * len(batch)
         with torch.inference_mode():
             for tokens, rows in rows_of.items():
-                values = torch.stack([batch[row].values for row in rows])
+                values = self._preparer.gathered([batch[row].shown for row in rows])
                 prompts = torch.tensor([tokens] * len(rows), device=self._device)
                 outputs = self._model(values, captions=prompts)
-                probabilities = outputs["pred_logits"].float().sigmoid().cpu().numpy()
-                boxes = outputs["pred_boxes"].float().cpu().numpy()
-                for row, *both in zip(rows, probabilities, boxes, strict=True):
-                    found[row] = tuple(both)
-        return np.stack([p for p, _ in found]), np.stack([b for _, b in found])
+                for place, row in enumerate(rows):
+                    logits[row] = outputs["pred_logits"][place]
+                    boxes[row] = outputs["pred_boxes"][place]
+            scores = phrase_scores(batch, torch.stack(logits))
+            return scores.cpu().numpy(), torch.stack(boxes).float().cpu().numpy()
 
     @property
     def _mixes_sizes(self) -> bool:
@@ -109,9 +110,9 @@ class GroundingDinoPy(GroundingDino):
 
     @cached_property
     def _dtype(self) -> torch.dtype:
-        if self._options.dtype not in ("auto", "float32"):
-            logger.warning("groundingdino-py runs in float32; %s is not used", self._options.dtype)
         dtype: torch.dtype = import_torch().float32
+        if dtype_of(self._options, self._device) != dtype:
+            logger.warning("groundingdino-py runs in float32; %s is not used", self._options.dtype)
         return dtype
 
     @cached_property
@@ -128,8 +129,9 @@ class GroundingDinoPy(GroundingDino):
         )
 
     @cached_property
-    def _processor(self) -> Any:
-        return _transformers().GroundingDinoImageProcessorPil(size=SIDES)
+    def _preparer(self) -> Preparer:
+        processor = _transformers().GroundingDinoImageProcessorPil(size=SIDES)
+        return Preparer(processor, self._device, self._dtype)
 
     @property
     def _text_limit(self) -> int:
