@@ -18,7 +18,7 @@ step() {
     timeout "$seconds" "$python" -m "$@" || { echo "-- stopped or failed: $?"; status=1; }
 }
 step 150 benchmarks.where_it_goes --device cuda
-step 30 benchmarks.on_both_devices
+step 60 benchmarks.on_both_devices
 step 170 benchmarks.querying --device cuda --dtype bfloat16 --true-size --models clip blip2 llava qwen2-vl --repeats 1 --images 32
 step 50 benchmarks.precision --device cuda
 step 40 benchmarks.scoring --claims 4000000
