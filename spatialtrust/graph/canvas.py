@@ -99,6 +99,8 @@ class Canvas:
         room = np.maximum(np.array([width, height]) - size, 0)
         low = np.minimum(np.maximum(places[:, :2], 0), room)
         at = np.concatenate([low, low + size], axis=1)
+        if not any(_covered(at[:1], rects).any() for rects in (self.taken, self.seen)):
+            return Rect(*at[0].tolist())
         cost = 5 * _covered(at, self.taken) + 0.6 * _covered(at, self.seen)
         cost += far * np.abs(at[:, :2] - at[0, :2]).sum(axis=1)
         return Rect(*at[int(cost.argmin())].tolist())

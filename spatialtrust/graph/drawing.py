@@ -198,7 +198,7 @@ def _enlarged(pixels: Pixels, boxes: Sequence[Float64]) -> tuple[Pixels, float]:
     if scale == 1.0:
         return pixels.copy(), 1.0
     size = (round(width * scale), round(height * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)), scale
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)), scale
 
 
 def _draw_boxes(

@@ -217,7 +217,8 @@ def decode(content: bytes, uri: str | Path) -> NDArray[np.uint8]:
                 problem = f"has {image.width} x {image.height} pixels"
                 raise FileError(uri, problem, hint("PIXELS"))
             deep, unsigned = stored_deep(image), stored_unsigned(image)
-            pixels = _rgb(ImageOps.exif_transpose(image), unsigned=unsigned)
+            ImageOps.exif_transpose(image, in_place=True)
+            pixels = _rgb(image, unsigned=unsigned)
             return rgb_of(content, uri, pixels) if deep else pixels
     except FileError:
         raise
@@ -308,7 +309,8 @@ def _eight_bits(image: Any) -> NDArray[np.uint8]:
     if "A" in image.getbands() or "transparency" in image.info:
         seen = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
-    return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    # Pillow copies what it need not convert.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 def _orientation(image: Any) -> int:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("spatialtrust")
 
+_AHEAD: Final = 4
+"""Threads that read and write overlays, and images that wait for each: drawing takes longer."""
+
 
 @dataclass
 class Link:
@@ -82,7 +85,7 @@ class Link:
         facts = batch.select(Images.schema.names).to_pylist()
         graphs = self._graphs(facts, detections, verdicts, "answers" in batch.column_names)
         lonely = _unpaired(graphs, verdicts.data)
-        with _Drawing() as drawing:
+        with _Drawing(facts) as drawing:
             rows = [
                 self._guarded(row, graph, unpaired, drawing)
                 for row, graph, unpaired in zip(facts, graphs, lonely, strict=True)
@@ -198,49 +201,72 @@ def _unpaired(graphs: Sequence[SceneGraph | Exception], verdicts: pa.Table) -> l
 
 
 class _Drawing:
-    """Pictures drawn on threads beside the one that makes graphs, where there are cores for it.
+    """Overlays: threads read the images before and write the pictures after they are drawn.
 
-    A few wait at most. One that cannot be drawn is said in its image's row, one that cannot be
+    Drawing itself is Python: threads that draw would hand the interpreter to each other. A few
+    images wait at most. One that cannot be drawn is said in its image's row, one that cannot be
     written is an error no later than at the end.
     """
 
-    def __init__(self) -> None:
-        self._threads = threads()
-        self._waiting: deque[tuple[dict[str, Any], Future[str]]] = deque()
+    def __init__(self, facts: Sequence[dict[str, Any]]) -> None:
+        self._most = min(threads() - 1, _AHEAD)
+        self._files = deque((row["image_id"], row["uri"]) for row in facts if row["status"] == "ok")
+        self._read: deque[tuple[str, Future[Pixels]]] = deque()
+        self._written: deque[tuple[dict[str, Any], Future[str]]] = deque()
 
     def __enter__(self) -> Self:
-        self._pool = ThreadPoolExecutor(self._threads)
+        self._pool = ThreadPoolExecutor(max(1, self._most))
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._pool.shutdown(cancel_futures=kind is not None)
-        while kind is None and self._waiting:
+        while kind is None and self._written:
             self._finish()
 
     def add(self, row: dict[str, Any], uri: str, graph: SceneGraph, out: Path) -> None:
-        """Draw an overlay, soon; the row gets its status by the end."""
+        """Draw an overlay; the row gets its status by the end."""
         try:
-            pixels = read_image(uri)
+            pixels = self._pixels(graph.image_id) if self._most else read_image(uri)
         except FileError as error:
             row["status"] = f"unreadable: {error}"
             return
-        if self._threads == 1:
-            row["status"] = _draw(pixels, graph, out)
+        try:
+            picture = draw(pixels, graph)
+        except Exception as error:  # the image is read, its graph is there; only the picture lacks
+            row["status"] = _not_drawn(error)
             return
-        if len(self._waiting) > self._threads:
+        if not self._most:
+            row["status"] = _write(picture, graph.image_id, out)
+            return
+        if len(self._written) > self._most:
             self._finish()
-        self._waiting.append((row, self._pool.submit(_draw, pixels, graph, out)))
+        self._written.append((row, self._pool.submit(_write, picture, graph.image_id, out)))
+
+    def _pixels(self, image_id: str) -> Pixels:
+        """An image, read ahead; those before it are no longer wanted."""
+        found = None
+        while found is None:
+            while self._files and len(self._read) <= self._most:
+                name, uri = self._files.popleft()
+                self._read.append((name, self._pool.submit(read_image, uri)))
+            name, pixels = self._read.popleft()
+            found = pixels if name == image_id else None
+        return found.result()
 
     def _finish(self) -> None:
-        row, status = self._waiting.popleft()
+        row, status = self._written.popleft()
         row["status"] = status.result()
 
 
-def _draw(pixels: Pixels, graph: SceneGraph, out: Path) -> str:
-    """Write the overlay, and say whether it could be drawn."""
+def _write(picture: Pixels, image_id: str, out: Path) -> str:
+    """Write the overlay, and say whether it could be made a file's bytes."""
     try:
-        picture = encode(draw(pixels, graph))
-    except Exception as error:  # the image is read and its graph is there; only the picture lacks
-        return f"not drawn: {type(error).__name__}: {first_line(error)}"[:500]
-    write_bytes(picture, _place(out, "overlays", picture_name(graph.image_id)))
+        content = encode(picture)
+    except Exception as error:  # too large for JPEG
+        return _not_drawn(error)
+    write_bytes(content, _place(out, "overlays", picture_name(image_id)))
     return "ok"
+
+
+def _not_drawn(error: Exception) -> str:
+    return f"not drawn: {type(error).__name__}: {first_line(error)}"[:500]
