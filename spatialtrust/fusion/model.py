@@ -19,6 +19,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -169,7 +170,7 @@ class TrustModel:
         rows: how many claims there are.
         take: the places of a piece's claims, in any order, and their evidence.
         """
-        pieces = [slice(start, min(start + _PIECE, rows)) for start in range(0, rows, _PIECE)]
+        pieces = _pieces(rows)
         found = Fused(
             np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.uint32)
         )
@@ -453,6 +454,20 @@ class TrustModel:
             for_pairs=for_pairs,
             sha256="",
         )
+
+
+def _pieces(rows: int) -> list[slice]:
+    """Equal pieces, as many for every thread if they do not get short: none waits at the end.
+
+    >>> _pieces(5)
+    [slice(0, 5, None)]
+    """
+    count = -(-rows // _PIECE)
+    even = -(-count // threads()) * threads()
+    if 2 * rows >= even * _PIECE:
+        count = even
+    bounds = [rows * place // max(count, 1) for place in range(count + 1)]
+    return [slice(*both) for both in pairwise(bounds)]
 
 
 @cache

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _LIMIT: Final = np.float32(3)
 _DIGITS: Final = 5
-_RUN: Final = 1024
+_RUN: Final = 4096
 """Claims of one product, at most: more would not stay in cache."""
 
 KINDS_READ: Final = tuple(dict.fromkeys((r.kind, r.polarity) for r in READINGS))
