@@ -18,6 +18,7 @@ from spatialtrust.io.parquet import read_table, write_table
 from spatialtrust.run.batches import nest, unnest
 from spatialtrust.run.folder import RunFolder
 from spatialtrust.run.plan import STAGES, execute, prepare, stages_of
+from spatialtrust.run.stages import linking
 from spatialtrust.tables import Answers, Claims
 from tests.helpers.runs import SCENES, copies, same, settings, tables
 
@@ -201,6 +202,42 @@ def test_bad_images_get_a_status_and_the_batch_goes_on(tmp_path) -> None:
     assert found["rows"]["images"] == 4
     assert set(found["not_ok"]) == {"a/0000.jpg", "a/0002.jpg", "b/0001.jpg"}
     assert (tmp_path / "run/overlays/b/0003.jpg").exists()
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_what_fails_around_pictures_fails_for_its_image_alone(
+    tmp_path, monkeypatch, threads
+) -> None:
+    """An image without a graph is passed by, though it was read ahead; so is one too large."""
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    images, boxes = copies(tmp_path / "photos", 9)
+    (images / "a/0002.jpg").write_bytes(b"")
+    graphs, pictures = linking.SceneGraph.to_dict, linking.encode
+    largest = []
+
+    def to_dict(graph):
+        if graph.image_id in ("a/0000.jpg", "b/0003.jpg"):
+            raise ValueError("no graph")
+        return graphs(graph)
+
+    def encode(pixels):
+        if not largest:
+            largest.append(pixels.shape)
+            raise ValueError("too large")
+        return pictures(pixels)
+
+    monkeypatch.setattr(linking.SceneGraph, "to_dict", to_dict)
+    monkeypatch.setattr(linking, "encode", encode)
+    run(tmp_path / "run", images, boxes, overlays=True, part_size=9)
+    scenes = read_table(tmp_path / "run/scenes").to_pylist()
+    told = {row["image_id"]: row["status"] for row in scenes}
+    assert told.pop("a/0000.jpg") == told.pop("b/0003.jpg") == "failed: ValueError: no graph"
+    assert told.pop("a/0002.jpg") != "ok"
+    assert sorted(told.values()) == ["not drawn: ValueError: too large", *["ok"] * 5]
+    drawn = {
+        str(p.relative_to(tmp_path / "run/overlays")) for p in (tmp_path / "run").rglob("*.jpg")
+    }
+    assert drawn == {name for name, status in told.items() if status == "ok"}
 
 
 def test_pictures_drawn_on_threads_are_the_same(tmp_path, monkeypatch) -> None:
