@@ -77,7 +77,7 @@ _ALONG: Final = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
 _ASIDE: Final = np.array([0, -2.2, 2.2, -4.4, 4.4, -6.6, 6.6])
 """Where an arrow's number may stand: along its line, and beside it in radii; the best first."""
 
-_T: Final = np.linspace(0, 1, 128)
+_T: Final = np.linspace(0, 1, 64)
 _BEND: Final = np.stack([(1 - _T) ** 2, 2 * _T * (1 - _T), _T**2], axis=1)
 """What start, middle and end of an arrow count at each of its points: a quadratic curve."""
 
@@ -131,7 +131,7 @@ def draw(pixels: Pixels, graph: SceneGraph) -> Pixels:
             Rect(*box) for box in boxes.values() if _area(box) < 0.02 * image[..., 0].size
         ]
         reach = canvas.font_size / 2
-        canvas.seen += [_around(point, reach) for curve in curves for point in curve[::16]]
+        canvas.seen += [_around(point, reach) for curve in curves for point in curve[::8]]
     _draw_tags(canvas, boxes, names, colours)
     for number, (found, curve) in enumerate(zip(arrows, curves, strict=True), 1):
         _draw_badge(canvas, curve, number, found.style)
