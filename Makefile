@@ -14,7 +14,7 @@ export RAY_USAGE_STATS_ENABLED ?= 0
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 BENCHMARKS := "speed --out benchmarks/RESULTS.md" conventions conventions_of_boxes guarantees drift metrics scoring scene_graphs graph_scenes graph_certificates propagation packing querying chat \
-	precision report_pages sentences vocabulary bag_streams verification_cost vilu_training csp_evidence beyond_boxes classification worlds fuzz "where_it_goes --device cpu --small --rounds 2 --images 4" "on_both_devices --device cpu" "vsr_live --dry-run"
+	precision report_pages sentences vocabulary bag_streams verification_cost vilu_training csp_evidence beyond_boxes classification worlds fuzz "where_it_goes --device cpu --small --rounds 2 --images 4" "on_both_devices --device cpu" "growth --images 8 16" "vsr_live --dry-run"
 
 .PHONY: setup demo test test-slow check bench docs clean
 setup: $(STAMP)

@@ -131,7 +131,7 @@ def ratios() -> list[str]:
     boxes = boxes.astype(np.float32)
     scores = generator.uniform(0, 1, (12, 900)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        graph = load_graph(_run(Path(folder), 8, overlays=False)[1])
+        graph = load_graph(run_over(Path(folder), 8, overlays=False)[1])
     table = [
         ("evidence into used memory", "fresh memory",
          lambda: inputs.features(order, scratch), lambda: inputs.features(order)),
@@ -232,11 +232,11 @@ def runs(sizes: list[int], picture: Path | None) -> list[str]:
     ]  # fmt: skip
     spent: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        _run(Path(folder) / "first", 8, overlays=True)  # imports count once
+        run_over(Path(folder) / "first", 8, overlays=True)  # imports count once
         for size in sizes:
             spent.append(
                 tuple(
-                    _run(Path(folder) / f"{size}{overlays}", size, overlays=overlays)[0]
+                    run_over(Path(folder) / f"{size}{overlays}", size, overlays=overlays)[0]
                     for overlays in (False, True)
                 )
             )
@@ -257,15 +257,17 @@ def runs(sizes: list[int], picture: Path | None) -> list[str]:
     return lines
 
 
-def _run(folder: Path, images: int, *, overlays: bool) -> tuple[float, Path]:
-    """CPU seconds of a run over so many copied pictures, and one of its graphs."""
+def run_over(folder: Path, images: int, *, overlays: bool) -> tuple[float, Path]:
+    """CPU seconds of a run over so many pictures, the same few under new names; and one graph."""
     listed = json.loads((SCENES / "boxes.json").read_text())
     boxes = []
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for scene in listed:
+        shutil.copy(SCENES / scene["file_name"], folder / scene["file_name"])
     for number in range(images):
         scene = listed[number % len(listed)]
         name = f"{number:06d}.jpg"
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-        shutil.copy(SCENES / scene["file_name"], folder / "images" / name)
+        (folder / "images" / name).hardlink_to(folder / scene["file_name"])
         boxes.append({**scene, "file_name": name})
     (folder / "boxes.json").write_text(json.dumps(boxes))
     config = RunConfig(detector=f"recorded:{folder / 'boxes.json'}", overlays=overlays)
