@@ -19,6 +19,7 @@ import numpy as np
 from spatialtrust.backends.ahead import ahead
 from spatialtrust.backends.loading import import_torch
 from spatialtrust.backends.resizing import Resizing, learned, resized
+from spatialtrust.files import first_line
 from spatialtrust.fusion.model import threads
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _CLOSE: Final = 1e-5
 """How far a value may be off the processor's own; a step of one in 255 is some 0.015."""
 _LARGEST: Final = 1 << 22
 """Pixels above which a picture is resized before it goes anywhere."""
+_SIZES: Final = 16
+"""Sizes that a device resizes: the weights of each lie in its memory."""
 
 
 class Prepares:
@@ -56,7 +59,7 @@ class Prepares:
 
     def prepare(self, pixels: Pixels) -> Prepared:
         """A picture, as far as it is prepared on the CPU; pinned, for a GPU. On threads."""
-        how = self._resizings.of(pixels.shape[:2]) if self.device.type == "cuda" else None
+        how = self._resizings.of(pixels) if self.device.type == "cuda" else None
         if how is not None:
             values = import_torch().from_numpy(np.require(pixels, requirements=["C", "W"]))
             return Prepared(values.pin_memory(), how.crop, how)
@@ -110,25 +113,33 @@ class _Resizings:
 
     def __init__(self, processor: Any, device: torch.device, *, trusted: bool) -> None:
         self._processor, self._device, self._trusted = processor, device, trusted
-        self._found: dict[tuple[int, ...], Resizing | None] = {}
-        self._met: set[tuple[int, ...]] = set()
+        self._found: dict[tuple[int, int], Resizing | None] = {}
+        self._met: set[tuple[int, int]] = set()
         self._lock = Lock()
 
-    def of(self, size: tuple[int, ...]) -> Resizing | None:
+    def of(self, pixels: Pixels) -> Resizing | None:
         """How, if the device can."""
-        if not self._trusted or size[0] * size[1] > _LARGEST:
+        size = pixels.shape[:2]
+        usual = pixels.dtype == np.uint8 and pixels.shape[2:] == (3,)
+        if not self._trusted or not usual or size[0] * size[1] > _LARGEST:
             return None
         with self._lock:
             if size not in self._met:
                 self._met.add(size)
                 return None
-            if size not in self._found:
-                bytes_of = partial(_made, last=False)
-                found = learned(self._processor, (size[0], size[1]), self._device, bytes_of)
-                if found is None:
-                    log.info("pictures of %d x %d are resized on the CPU", size[1], size[0])
-                self._found[size] = found
-            return self._found[size]
+            if size not in self._found and len(self._found) < _SIZES:
+                self._found[size] = self._learned(size)
+            return self._found.get(size)
+
+    def _learned(self, size: tuple[int, int]) -> Resizing | None:
+        why = "the result is another"
+        try:
+            found = learned(self._processor, size, self._device, partial(_made, last=False))
+        except Exception as error:  # the processor's, or no memory: it is only a shorter way
+            found, why = None, first_line(error)
+        if found is None:
+            log.info("pictures of %d x %d are resized on the CPU: %s", size[1], size[0], why)
+        return found
 
 
 class Preparer(Prepares):

@@ -77,7 +77,7 @@ def _along_rows(planes: torch.Tensor, new: int, resample: int) -> torch.Tensor:
     old = planes.shape[3]
     if old == new:
         return planes
-    summed = planes.float() @ _parts(old, new, resample, planes.device)
+    summed = planes.float() @ _parts(old, new, resample, planes.device).float()
     high, middle, low = summed.int().split(new, dim=3)  # type: ignore[no-untyped-call]
     total: torch.Tensor = (high << 16) + (middle << 8) + low + (1 << (_POINT - 1))
     return (total >> _POINT).clamp_(0, 255).byte()
@@ -148,12 +148,12 @@ def fits(old: int, new: int, resample: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _parts(old: int, new: int, resample: int, device: torch.device) -> torch.Tensor:
-    """Weights in three parts, float32 (old, 3 * new): high, middle and low bits."""
+    """Weights in three parts, float16 (old, 3 * new): high, middle and low bits."""
     import torch
 
     whole = weights(old, new, resample)
     parts = np.concatenate([whole >> 16, whole >> 8 & 255, whole & 255])
-    return torch.from_numpy(parts.T.astype(np.float32)).to(device)
+    return torch.from_numpy(parts.T.astype(np.float16)).to(device)
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -107,11 +107,31 @@ def test_last_steps_that_are_no_product_and_sum_are_left_to_the_processor():
     torch.testing.assert_close(prepared, whole["pixel_values"])
 
 
+def blank(*shape, dtype=np.uint8):
+    return np.zeros(shape, dtype)
+
+
 def test_a_size_is_learned_when_it_comes_again(monkeypatch):
     made = []
     monkeypatch.setattr(preparing, "learned", lambda processor, size, *rest: made.append(size))
     known = preparing._Resizings(processors()["square"], CPU, trusted=True)
-    for size in ((40, 60), (60, 40), (40, 60), (40, 60), (5000, 5000), (5000, 5000)):
-        assert known.of(size) is None
-    assert made == [(40, 60)], "neither of a size that came once, nor of large pictures"
-    assert preparing._Resizings(None, CPU, trusted=False).of((40, 60)) is None
+    for size in ((40, 60), (60, 40), (40, 60), (40, 60)):
+        assert known.of(blank(*size, 3)) is None
+    for odd in (blank(3000, 3000, 3), blank(9, 9, 4), blank(9, 9), blank(9, 9, 3, dtype=float)):
+        assert known.of(odd) is known.of(odd) is None
+    assert made == [(40, 60)], "neither a size that came once, nor what is large or no picture"
+    assert preparing._Resizings(None, CPU, trusted=False).of(blank(40, 60, 3)) is None
+    for side in range(1, 60):
+        assert known.of(blank(side, 1, 3)) is known.of(blank(side, 1, 3)) is None
+    assert len(made) == preparing._SIZES
+
+
+def test_a_size_that_cannot_be_learned_fails_no_picture(caplog):
+    class Fails(type(processors()["square"])):
+        def resize(self, image, *given, **named):
+            raise MemoryError("no memory left")
+
+    known = preparing._Resizings(Fails(size={"height": 30, "width": 30}), CPU, trusted=True)
+    with caplog.at_level("INFO"):
+        assert known.of(blank(40, 60, 3)) is known.of(blank(40, 60, 3)) is None
+    assert "60 x 40 are resized on the CPU: no memory left" in caplog.text

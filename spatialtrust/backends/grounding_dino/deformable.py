@@ -46,7 +46,9 @@ def lighten(model: Any, device: torch.device) -> None:
             attention_weights: Any,
             im2col_step: int,
         ) -> Any:
-            return best(
+            width = value.shape[3]
+            sample = sampled if width & (width - 1) else best  # a kernel takes powers of two
+            return sample(
                 value, spatial_shapes, spatial_shapes_list, sampling_locations, attention_weights
             )
 

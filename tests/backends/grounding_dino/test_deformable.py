@@ -47,6 +47,23 @@ def test_every_sampling_of_a_model_is_replaced(checkpoint, kind):
     assert count() == 0
 
 
+def test_heads_that_a_kernel_does_not_take_are_sampled_level_by_level(monkeypatch):
+    def kernel(value, *given):
+        assert value.shape[3] != 12
+        return sampled(value, *given)
+
+    class MultiScaleDeformableAttention(torch.nn.Module):
+        pass
+
+    monkeypatch.setattr(deformable, "_fastest", lambda device: kernel)
+    model = torch.nn.ModuleDict({"attn": MultiScaleDeformableAttention()})
+    lighten(model, CPU)
+    value, shapes, sizes, places, weights = deformable._trial(CPU)
+    for given in (value, value[..., :12]):
+        found = model["attn"](given, shapes, sizes, None, places, weights, 64)
+        torch.testing.assert_close(found, librarys(given, shapes, sizes, places, weights))
+
+
 @pytest.mark.skipif(find_spec("triton") is None, reason="needs triton, which runs it on the CPU")
 def test_the_kernel_samples_the_same():
     """In a process of its own: Triton decides when it is imported that it interprets."""
