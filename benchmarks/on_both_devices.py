@@ -66,12 +66,15 @@ def ask(reference: str, images: dict[str, Any], device: str) -> tuple[float, flo
 
     def margins(where: str, *, apart: bool) -> np.ndarray:
         asker = open_asker(reference, Options(device=where, dtype="float32"))
+        groups = [[name] for name in images] if apart else [list(images)]
         parts = [
-            asker.ask({name: images[name]}, claims.take(np.flatnonzero(names == name)))
-            for name in images
+            asker.ask(
+                {name: images[name] for name in group},
+                claims.take(np.flatnonzero(np.isin(names, group))),
+            )
+            for group in groups
         ]
-        found = Answers.concat(parts).sorted() if apart else asker.ask(images, claims)
-        return found.numbers("margin").astype(float)
+        return Answers.concat(parts).sorted().numbers("margin").astype(float)
 
     there = margins(device, apart=False)
     return most(there - margins("cpu", apart=False)), most(there - margins(device, apart=True))
@@ -82,9 +85,12 @@ def find(reference: str, images: dict[str, Any], device: str) -> tuple[float, fl
 
     def numbers(where: str, *, apart: bool) -> np.ndarray:
         detector = open_detector(reference, Options(device=where, score_threshold=0.0))
-        parts = [detector.detect({name: images[name]}, {name: PHRASES}) for name in images]
-        together = detector.detect(images, dict.fromkeys(images, PHRASES))
-        found = Detections.concat(parts).sorted() if apart else together
+        groups = [[name] for name in images] if apart else [list(images)]
+        parts = [
+            detector.detect({name: images[name] for name in group}, dict.fromkeys(group, PHRASES))
+            for group in groups
+        ]
+        found = Detections.concat(parts).sorted()
         return np.stack([found.numbers(name) for name in ("x1", "y1", "x2", "y2", "score")])
 
     there = numbers(device, apart=False)

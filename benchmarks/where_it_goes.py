@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from benchmarks.launches import afresh
 from benchmarks.operations import count
 from benchmarks.querying import blip2_shaped, drawn, questions, triples
 from benchmarks.verification_cost import detector_shaped
@@ -85,8 +86,8 @@ def ask(
     reader, claims = asker.reader, questions(CLAIMS, len(images))
     pixels = list(images.values())
 
-    def afresh() -> None:
-        asker._memory = asking.Memory()
+    def whole(images: dict[str, Any], claims: Any) -> None:
+        afresh(asker)
         asker.ask(images, claims)
 
     preparer = Preparer(reader.processor, reader.device, reader.dtype)
@@ -96,7 +97,7 @@ def ask(
         with torch.inference_mode():
             reader.model.vision_model(values)
 
-    show("ask, whole", time_of(afresh), len(images))
+    show("ask, whole", time_of(partial(whole, images, claims)), len(images))
     show("preparing the pictures", time_of(lambda: preparer.batch(pixels)), len(images))
     show(f"vision tower alone, batch {len(images)}", time_of(see), len(images))
     show("ask with the pictures remembered", time_of(lambda: asker.ask(images, claims)),
@@ -105,12 +106,7 @@ def ask(
         f"{place}.png": pixels[place % len(pixels)] ^ np.uint8(place // len(pixels))
         for place in range(8 * len(pixels))
     }
-    more = questions(CLAIMS, len(many))
-
-    def ask_many() -> None:
-        asker._memory = asking.Memory()
-        asker.ask(many, more)
-
+    ask_many = partial(whole, many, questions(CLAIMS, len(many)))
     usual = str(preparer.preparers)
     for threads in ("1", "4", usual):
         os.environ["OMP_NUM_THREADS"] = threads
@@ -134,7 +130,7 @@ def find(
     *,
     small: bool,
 ) -> None:
-    """Finding boxes at batches of 1 and 8, of one size and of several, in both types."""
+    """Finding boxes at batches of 1 and 8, of one size and of several, in three types."""
     made = drawn(
         lambda: tiny.grounding_dino(folder / "d") if small else detector_shaped(folder / "d"),
         str(device), "float32",

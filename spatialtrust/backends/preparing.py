@@ -59,12 +59,13 @@ class Prepares:
 
     def prepare(self, pixels: Pixels) -> Prepared:
         """A picture, as far as it is prepared on the CPU; pinned, for a GPU. On threads."""
-        how = self._resizings.of(pixels) if self.device.type == "cuda" else None
+        on_gpu = self.device.type == "cuda"
+        how = _resizings(self.processor, self.device).of(pixels) if on_gpu else None
         if how is not None:
             values = import_torch().from_numpy(np.require(pixels, requirements=["C", "W"]))
             return Prepared(values.pin_memory(), how.crop, how)
         values = _made(self.processor, pixels, last=self._last is None)
-        if self.device.type == "cuda":
+        if on_gpu:
             values = values.pin_memory()
         return Prepared(values, (values.shape[1], values.shape[2]), None)
 
@@ -87,10 +88,6 @@ class Prepares:
         """What the processor's last steps multiply a channel by and add; None: it does them."""
         found = last_steps(self.processor)
         return None if found is None else (found[0].to(self.device), found[1].to(self.device))
-
-    @cached_property
-    def _resizings(self) -> _Resizings:
-        return _Resizings(self.processor, self.device, trusted=self._last is not None)
 
 
 class Prepared(NamedTuple):
@@ -140,6 +137,12 @@ class _Resizings:
         if found is None:
             log.info("pictures of %d x %d are resized on the CPU: %s", size[1], size[0], why)
         return found
+
+
+@lru_cache(maxsize=16)
+def _resizings(processor: Any, device: torch.device) -> _Resizings:
+    """Whoever prepares pictures with a processor shares what was learned of it."""
+    return _Resizings(processor, device, trusted=last_steps(processor) is not None)
 
 
 class Preparer(Prepares):

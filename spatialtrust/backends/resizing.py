@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _POINT: Final = 22
 """Bits of a weight behind the point."""
-MOST_WEIGHTS: Final = 256
+_MOST_WEIGHTS: Final = 256
 """Pixels of a row that one pixel of the result may be made of."""
 
 
@@ -143,7 +143,9 @@ def weights(old: int, new: int, resample: int) -> NDArray[np.int64]:
 
 def fits(old: int, new: int, resample: int) -> bool:
     """Whether sums stay exact: no pixel is made of too many."""
-    return resample in FILTERS and 2 * ceil(FILTERS[resample][0] * max(old / new, 1)) < MOST_WEIGHTS
+    return (
+        resample in FILTERS and 2 * ceil(FILTERS[resample][0] * max(old / new, 1)) < _MOST_WEIGHTS
+    )
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spatialtrust.backends.ahead import ahead
 from spatialtrust.claims.grounding import chosen_ids
 from spatialtrust.errors import FileError
 from spatialtrust.files import first_line, write_bytes, write_text
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger("spatialtrust")
 
-_AHEAD: Final = 4
-"""Threads that read and write overlays, and images that wait for each: drawing takes longer."""
+_AHEAD: Final = 2
+"""Threads that read images, and that write overlays, at most: drawing takes longer."""
 
 
 @dataclass
@@ -159,7 +160,7 @@ class Link:
                 write_text(text if kind == "json" else render(graph, kind, data), place)
         row = {**row, **graph.summary(), "unpaired": unpaired, "graph": text}
         if self.out is not None and self.overlays:
-            drawing.add(row, facts["uri"], graph, self.out)
+            drawing.add(row, graph, self.out)
         return row
 
 
@@ -210,8 +211,8 @@ class _Drawing:
 
     def __init__(self, facts: Sequence[dict[str, Any]]) -> None:
         self._most = min(threads() - 1, _AHEAD)
-        self._files = deque((row["image_id"], row["uri"]) for row in facts if row["status"] == "ok")
-        self._read: deque[tuple[str, Future[Pixels]]] = deque()
+        shown = [(row["image_id"], row["uri"]) for row in facts if row["status"] == "ok"]
+        self._read = ahead(_read, shown, self._most)
         self._written: deque[tuple[dict[str, Any], Future[str]]] = deque()
 
     def __enter__(self) -> Self:
@@ -223,13 +224,15 @@ class _Drawing:
         while kind is None and self._written:
             self._finish()
 
-    def add(self, row: dict[str, Any], uri: str, graph: SceneGraph, out: Path) -> None:
+    def add(self, row: dict[str, Any], graph: SceneGraph, out: Path) -> None:
         """Draw an overlay; the row gets its status by the end."""
-        try:
-            pixels = self._pixels(graph.image_id) if self._most else read_image(uri)
-        except FileError as error:
-            row["status"] = f"unreadable: {error}"
+        # Images before it have no graph.
+        pixels = next(found for name, found in self._read if name == graph.image_id)
+        if isinstance(pixels, FileError):
+            row["status"] = f"unreadable: {pixels}"
             return
+        if isinstance(pixels, Exception):
+            raise pixels
         try:
             picture = draw(pixels, graph)
         except Exception as error:  # the image is read, its graph is there; only the picture lacks
@@ -242,20 +245,18 @@ class _Drawing:
             self._finish()
         self._written.append((row, self._pool.submit(_write, picture, graph.image_id, out)))
 
-    def _pixels(self, image_id: str) -> Pixels:
-        """An image, read ahead; those before it are no longer wanted."""
-        found = None
-        while found is None:
-            while self._files and len(self._read) <= self._most:
-                name, uri = self._files.popleft()
-                self._read.append((name, self._pool.submit(read_image, uri)))
-            name, pixels = self._read.popleft()
-            found = pixels if name == image_id else None
-        return found.result()
-
     def _finish(self) -> None:
         row, status = self._written.popleft()
         row["status"] = status.result()
+
+
+def _read(file: tuple[str, str]) -> tuple[str, Pixels | Exception]:
+    """An image's id and its pixels, or what reading it led to."""
+    image_id, uri = file
+    try:
+        return image_id, read_image(uri)
+    except Exception as error:  # raised where the image's turn has come
+        return image_id, error
 
 
 def _write(picture: Pixels, image_id: str, out: Path) -> str:
